@@ -1,0 +1,43 @@
+# PGXS makefile of the extension aep.
+#
+#   make && sudo make install && make installcheck
+#
+# needs the development files of PostgreSQL, libcurl and cJSON.  scripts/check
+# installs them and runs every test.
+
+ifndef srcdir
+srcdir = .
+endif
+
+EXTENSION = aep
+# the one place that holds the version is the control file
+EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" $(srcdir)/aep.control)
+
+MODULE_big = aep
+OBJS = $(patsubst $(srcdir)/%.c,%.o,$(sort $(wildcard $(srcdir)/src/*.c)))
+# in sql/, a name with "--" is an install or upgrade script, any other a test
+DATA = $(wildcard $(srcdir)/sql/aep--*.sql)
+REGRESS = setup options privileges endpoint request
+
+PG_CPPFLAGS = $(shell pkg-config --cflags libcurl libcjson) -DAEP_VERSION='"$(EXTVERSION)"'
+PG_CFLAGS = -fvisibility=hidden
+SHLIB_LINK = $(shell pkg-config --libs libcurl libcjson)
+
+PG_CONFIG ?= pg_config
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+include $(PGXS)
+
+# The TAP tests start servers of their own and need PostgreSQL's Perl modules
+# and IPC::Run, so plain installcheck does not run them.
+PROVE_TESTS ?= $(sort $(wildcard $(srcdir)/t/*.pl))
+.PHONY: tapcheck unitcheck format
+tapcheck:
+	PATH="$(bindir):$$PATH" PG_REGRESS='$(top_builddir)/src/test/regress/pg_regress' \
+	  $(PROVE) -I $(top_srcdir)/src/test/perl -I $(srcdir)/test/perl $(PROVE_FLAGS) $(PROVE_TESTS)
+
+# Layer 0 without a server, under the sanitizers.
+unitcheck:
+	$(MAKE) -C $(srcdir)/test/unit check
+
+format:
+	clang-format -i $(wildcard $(srcdir)/src/*.[ch] $(srcdir)/test/*/*.[ch])

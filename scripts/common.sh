@@ -1,0 +1,120 @@
+# common.sh: what scripts/demo and scripts/check share; sourced, not run.
+#
+# Both work in a throw-away folder: a copy of the sources, built by the user
+# postgres (PostgreSQL refuses to run as root), beside a copy of the installed
+# PostgreSQL that the extension is installed into.  PostgreSQL finds its files
+# relative to its own programs, so the copy is complete, and the system's own
+# installation and clusters are never touched.
+
+set -euo pipefail
+export LC_ALL=C
+
+source_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+# Runs a command as root.
+as_root() {
+	if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+# Runs a command as the user postgres, in the work folder.
+as_postgres() {
+	(cd "$work_dir" && as_root setpriv --reuid postgres --regid postgres --init-groups \
+		env HOME="$work_dir" USER=postgres PATH="$pg_root$pg_bindir:$PATH" "$@")
+}
+
+# Installs Debian packages, those that are missing.
+need_packages() {
+	local missing=() package
+	for package in "$@"; do
+		if [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" != installed ]; then
+			missing+=("$package")
+		fi
+	done
+	if [ ${#missing[@]} -eq 0 ]; then return; fi
+
+	echo "Installing ${missing[*]}"
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq update
+	keep_clusters_away
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends \
+		"${missing[@]}" >/dev/null
+}
+
+# Debian creates and starts a cluster with the first server package; nobody
+# asked for one here.
+keep_clusters_away() {
+	local drop_in=/etc/postgresql-common/createcluster.d/aep-no-main-cluster.conf
+	as_root mkdir -p "${drop_in%/*}"
+	echo 'create_main_cluster = false' | as_root tee "$drop_in" >/dev/null
+	cleanup_files+=("$drop_in")
+}
+
+# The major version: the one asked for with PG_MAJOR, else the newest that is
+# installed with its development files, else the distribution's.
+choose_postgresql() {
+	if [ -z "${PG_MAJOR:-}" ]; then
+		PG_MAJOR=$(find /usr/lib/postgresql -path '*/lib/pgxs/src/makefiles/pgxs.mk' 2>/dev/null |
+			cut -d/ -f5 | sort -n | tail -n 1)
+	fi
+	if [ -z "$PG_MAJOR" ]; then
+		as_root apt-get -qq update
+		PG_MAJOR=$(apt-cache depends postgresql | sed -n 's/.*Depends: postgresql-\([0-9]*\)$/\1/p' |
+			head -n 1)
+	fi
+	pg_bindir=/usr/lib/postgresql/$PG_MAJOR/bin
+}
+
+# What building and running the extension needs.
+install_build_packages() {
+	choose_postgresql
+	need_packages gcc make pkg-config openssl python3 ca-certificates util-linux \
+		libcurl4-openssl-dev libcjson-dev \
+		"postgresql-$PG_MAJOR" "postgresql-server-dev-$PG_MAJOR" "$@"
+}
+
+# Makes the throw-away folder; it goes away however the script ends.
+make_work_dir() {
+	work_dir=$(mktemp -d "${TMPDIR:-/tmp}/aep.XXXXXX")
+	pg_root=$work_dir/root
+	# only what belongs to the sources: no build products of another server
+	mkdir "$work_dir/aep"
+	(cd "$source_dir" && tar -cf - --exclude=.git --exclude='*.o' --exclude='*.so' --exclude='*.bc' \
+		--exclude=tmp_check --exclude=results --exclude=build .) | tar -xf - -C "$work_dir/aep"
+	mkdir -p "$pg_root/usr/lib/postgresql" "$pg_root/usr/share/postgresql"
+	cp -a "/usr/lib/postgresql/$PG_MAJOR" "$pg_root/usr/lib/postgresql/"
+	cp -a "/usr/share/postgresql/$PG_MAJOR" "$pg_root/usr/share/postgresql/"
+	as_root chown -R postgres: "$work_dir"
+	as_root chmod 755 "$work_dir"
+}
+
+# Builds the sources and installs them into the copy of PostgreSQL.
+# Arguments: variables for make.
+build_and_install() {
+	as_postgres make -s -C aep PG_CONFIG="$pg_bindir/pg_config" "$@"
+	as_postgres make -s -C aep PG_CONFIG="$pg_bindir/pg_config" DESTDIR="$pg_root" install "$@"
+}
+
+# Starts a cluster that only its Unix socket leads to, so no port is taken.
+start_postgresql() {
+	export PGHOST=$work_dir PGUSER=postgres PGDATABASE=postgres PGPORT=5432
+	as_postgres initdb -D data -U postgres -A trust -E UTF8 --no-sync >"$work_dir/initdb.log"
+	as_postgres pg_ctl -D data -l "$work_dir/server.log" -w -s start \
+		-o "-c listen_addresses='' -c unix_socket_directories='$work_dir' -c fsync=off"
+}
+
+cleanup_files=()
+work_dir=
+cleanup() {
+	if [ -n "$work_dir" ]; then
+		if [ -f "$work_dir/fake/ready.json" ]; then
+			as_postgres python3 aep/test/flow_service.py stop --dir "$work_dir/fake" >/dev/null || true
+		fi
+		if [ -f "$work_dir/data/postmaster.pid" ]; then
+			as_postgres pg_ctl -D data -m immediate -s stop || true
+		fi
+		as_root rm -rf "$work_dir"
+	fi
+	if [ ${#cleanup_files[@]} -gt 0 ]; then as_root rm -f "${cleanup_files[@]}"; fi
+}
+trap cleanup EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM

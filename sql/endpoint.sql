@@ -1,0 +1,31 @@
+-- This database's own address.
+SET client_min_messages = error;
+CREATE SERVER aep FOREIGN DATA WRAPPER aep;
+SELECT port = current_setting('port')::integer AS port,
+       database = current_database() AS database,
+       host <> '' AS host,
+       host_source IN ('session', 'listen_addresses', 'hostname') AS host_source
+FROM aep.endpoint();
+
+-- Options come first.
+ALTER SERVER aep OPTIONS (ADD advertised_host 'db1.example.com', ADD advertised_port '6432');
+RESET client_min_messages;
+SELECT host, port, host_source FROM aep.endpoint();
+
+-- Addresses that nobody outside can reach are warned of, and only those.
+\set SHOW_CONTEXT never
+CREATE FUNCTION pg_temp.advertise(address text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE format('ALTER SERVER aep OPTIONS (SET advertised_host %L)', address);
+    RETURN (SELECT host FROM aep.endpoint());
+END $$;
+SELECT pg_temp.advertise(address)
+FROM unnest(ARRAY['localhost', '127.0.0.1', '127.9.9.9', '::1', '10.1.2.3', '172.16.0.1',
+                  '172.31.255.255', '192.168.1.1', '100.64.0.1', '169.254.1.1', 'fe80::1',
+                  'fd00::1', '::ffff:10.0.0.1', '0.0.0.0', '::', 'dbserver']) AS address;
+SELECT pg_temp.advertise(address)
+FROM unnest(ARRAY['172.15.0.1', '172.32.0.1', '192.169.0.1', '100.128.0.1', '11.0.0.1',
+                  '2001:db8::1', '::ffff:203.0.113.1', 'db.example.com']) AS address;
+
+SELECT * FROM aep.endpoint(NULL);
+DROP SERVER aep;

@@ -1,0 +1,9 @@
+/*
+ * aep.c
+ *		The module.
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+
+PG_MODULE_MAGIC;

@@ -1,0 +1,74 @@
+/*
+ * compat.h
+ *		The only file that asks which PostgreSQL or libcurl it is compiled
+ *		against: 15 to 18, and libcurl from 7.84 (the header API) on.
+ */
+#ifndef AEP_COMPAT_H
+#define AEP_COMPAT_H
+
+#include "catalog/pg_foreign_server.h"
+#include "storage/latch.h"
+#include "utils/acl.h"
+#include "utils/memutils.h"
+#include "utils/wait_event.h"
+
+#if PG_VERSION_NUM >= 180000
+#include "storage/waiteventset.h"
+#endif
+
+#if PG_VERSION_NUM < 150000
+#error "aep needs PostgreSQL 15 or later"
+#endif
+
+/* From 16 on one function answers for every kind of object. */
+#if PG_VERSION_NUM >= 160000
+#define aep_foreign_server_aclcheck(serverid, roleid, mode)                                        \
+	object_aclcheck(ForeignServerRelationId, serverid, roleid, mode)
+#else
+#define aep_foreign_server_aclcheck(serverid, roleid, mode)                                        \
+	pg_foreign_server_aclcheck(serverid, roleid, mode)
+#endif
+
+/*
+ * A wait-event set that lives until FreeWaitEventSet(): before 17 it belongs
+ * to a memory context, since then to a resource owner, or to none.
+ */
+#if PG_VERSION_NUM >= 170000
+#define aep_create_wait_event_set(nevents) CreateWaitEventSet(NULL, nevents)
+#else
+#define aep_create_wait_event_set(nevents) CreateWaitEventSet(TopMemoryContext, nevents)
+#endif
+
+/* Named wait events for extensions arrived in 17. */
+#if PG_VERSION_NUM >= 170000
+#define aep_wait_event_new(name) WaitEventExtensionNew(name)
+#else
+#define aep_wait_event_new(name) PG_WAIT_EXTENSION
+#endif
+
+/* The macros below are only for the files that include curl/curl.h first. */
+#ifdef LIBCURL_VERSION_NUM
+
+#if LIBCURL_VERSION_NUM < 0x075400
+#error "aep needs libcurl 7.84.0 or later"
+#endif
+
+/* CURLOPT_PROTOCOLS_STR came with 7.85, the old bit mask goes away one day. */
+#if LIBCURL_VERSION_NUM >= 0x075500
+#define AEP_CURLOPT_PROTOCOLS CURLOPT_PROTOCOLS_STR
+#define AEP_PROTOCOL_HTTP "http"
+#define AEP_PROTOCOL_HTTPS "https"
+#else
+#define AEP_CURLOPT_PROTOCOLS CURLOPT_PROTOCOLS
+#define AEP_PROTOCOL_HTTP CURLPROTO_HTTP
+#define AEP_PROTOCOL_HTTPS CURLPROTO_HTTPS
+#endif
+
+/* Without it (before 7.87) giving up waits for a running name look-up. */
+#if LIBCURL_VERSION_NUM >= 0x075700
+#define AEP_HAVE_QUICK_EXIT 1
+#endif
+
+#endif /* LIBCURL_VERSION_NUM */
+
+#endif /* AEP_COMPAT_H */

@@ -1,0 +1,70 @@
+/*
+ * encoding.c
+ *		Text to and from UTF-8.
+ */
+#include "postgres.h"
+
+#include "catalog/namespace.h"
+#include "mb/pg_wchar.h"
+
+#include "encoding.h"
+
+const char *
+aep_to_utf8(const char *text, const char *what)
+{
+	int len;
+
+	/* text of a UTF8 database was verified when it came in */
+	if (text == NULL || GetDatabaseEncoding() == PG_UTF8)
+		return text;
+
+	/* with SQL_ASCII PostgreSQL only verifies, but would show the bytes */
+	len = (int) strlen(text);
+	if (GetDatabaseEncoding() == PG_SQL_ASCII && !pg_verify_mbstr(PG_UTF8, text, len, true))
+		ereport(ERROR, (errcode(ERRCODE_CHARACTER_NOT_IN_REPERTOIRE),
+						errmsg("%s is not valid UTF-8", what),
+						errdetail("The database's encoding is SQL_ASCII, so its text is sent to "
+								  "Experience Platform as it is, and must be UTF-8.")));
+	return pg_server_to_any(text, len, PG_UTF8);
+}
+
+const char *
+aep_from_utf8(const char *text)
+{
+	const unsigned char *from = (const unsigned char *) text;
+	int left = (int) strlen(text);
+	int encoding = GetDatabaseEncoding();
+	unsigned char *out;
+	unsigned char *to;
+	Oid proc;
+
+	if (encoding == PG_UTF8 || encoding == PG_SQL_ASCII)
+		return text;
+	proc = FindDefaultConversionProc(PG_UTF8, encoding);
+	if (!OidIsValid(proc))
+		return text;
+
+	/* the conversion stops at what it cannot map: step over that and go on */
+	out = palloc((Size) left * MAX_CONVERSION_GROWTH + 1);
+	to = out;
+	*to = '\0';
+	while (left > 0)
+	{
+		int done = pg_do_encoding_conversion_buf(proc, PG_UTF8, encoding, unconstify(unsigned char *, from),
+												 left, to, left * MAX_CONVERSION_GROWTH + 1, true);
+
+		from += done;
+		left -= done;
+		to += strlen((char *) to);
+		if (left > 0)
+		{
+			int skip = Min(pg_utf_mblen(from), left);
+
+			from += skip;
+			left -= skip;
+			*to++ = '?';
+			*to = '\0';
+		}
+	}
+	return (char *) out;
+}

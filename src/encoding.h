@@ -1,0 +1,24 @@
+/*
+ * encoding.h
+ *		Between the database's encoding and UTF-8, which is what JSON and Flow
+ *		Service speak.
+ */
+#ifndef AEP_ENCODING_H
+#define AEP_ENCODING_H
+
+/*
+ * Text of the database as UTF-8; "what" names it in the error, its value never
+ * appears.  Returns text itself where nothing has to be converted, else a
+ * palloc'd copy.  Throws 22021 for text of a SQL_ASCII database that is not
+ * valid UTF-8.
+ */
+extern const char *aep_to_utf8(const char *text, const char *what);
+
+/*
+ * Valid UTF-8 as text of the database: a palloc'd copy, or text itself.  What
+ * the encoding cannot hold becomes '?': used for messages, which must not be
+ * lost to a conversion error.
+ */
+extern const char *aep_from_utf8(const char *text);
+
+#endif /* AEP_ENCODING_H */

@@ -1,0 +1,242 @@
+/*
+ * error.c
+ *		HTTP statuses, Flow Service codes and network failures as SQLSTATEs.
+ */
+#include "postgres.h"
+
+#include "lib/stringinfo.h"
+
+#include "encoding.h"
+#include "error.h"
+#include "reply.h"
+
+/* Which requests a rule is about. */
+typedef enum RuleScope
+{
+	EVERY_REQUEST,
+	ONLY_POST,	/* creates something, and cannot be repeated blindly */
+	SENT_CHANGE /* POST, PATCH, DELETE that may have reached the service */
+} RuleScope;
+
+typedef struct ErrorRule
+{
+	AepHttpOutcome outcome;
+	int status;		  /* 0: any */
+	const char *code; /* service code without its status suffix; NULL: any */
+	RuleScope scope;
+	int sqlstate;
+	const char *problem;
+	const char *hint;
+} ErrorRule;
+
+#define TOKEN_HINT "Set a valid access_token in the user mapping, with ALTER USER MAPPING."
+#define UNKNOWN_HINT                                                                               \
+	"The request may have been carried out. Look in Experience Platform before you try again."
+
+/* The first rule that fits decides.  Facts: Flow Service's error catalogue. */
+static const ErrorRule rules[] = {
+	{AEP_HTTP_COMPLETE, 0, "FLOW-1418", EVERY_REQUEST, ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST,
+	 "flows still use it", "Delete the flows that use it first."},
+	{AEP_HTTP_COMPLETE, 0, "FLOW-2114", EVERY_REQUEST, ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
+	 "the access token was refused", TOKEN_HINT},
+	{AEP_HTTP_COMPLETE, 0, "FLOW-2115", EVERY_REQUEST, ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
+	 "the access token was refused", TOKEN_HINT},
+	{AEP_HTTP_COMPLETE, 400, NULL, EVERY_REQUEST, ERRCODE_INVALID_PARAMETER_VALUE,
+	 "the request was refused as invalid", NULL},
+	{AEP_HTTP_COMPLETE, 422, NULL, EVERY_REQUEST, ERRCODE_INVALID_PARAMETER_VALUE,
+	 "the request was refused as invalid", NULL},
+	{AEP_HTTP_COMPLETE, 401, NULL, EVERY_REQUEST, ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
+	 "the access token was refused", TOKEN_HINT},
+	{AEP_HTTP_COMPLETE, 403, NULL, EVERY_REQUEST, ERRCODE_INSUFFICIENT_PRIVILEGE,
+	 "permission denied by Experience Platform",
+	 "Check api_key, org_id and sandbox, and that the API credential has a role with the "
+	 "permission Manage Sources in this sandbox."},
+	{AEP_HTTP_COMPLETE, 404, NULL, EVERY_REQUEST, ERRCODE_UNDEFINED_OBJECT,
+	 "no such object in Experience Platform", NULL},
+	{AEP_HTTP_COMPLETE, 409, NULL, EVERY_REQUEST, ERRCODE_DUPLICATE_OBJECT,
+	 "it conflicts with an object in Experience Platform", NULL},
+	{AEP_HTTP_COMPLETE, 412, NULL, EVERY_REQUEST, ERRCODE_T_R_SERIALIZATION_FAILURE,
+	 "it was changed by somebody else meanwhile", "Read its current etag and try again."},
+	{AEP_HTTP_COMPLETE, 429, NULL, EVERY_REQUEST, ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
+	 "too many requests to Experience Platform", "Try again later."},
+	{AEP_HTTP_COMPLETE, 502, NULL, ONLY_POST, ERRCODE_TRANSACTION_RESOLUTION_UNKNOWN,
+	 "the outcome is unknown", UNKNOWN_HINT},
+	{AEP_HTTP_COMPLETE, 504, NULL, ONLY_POST, ERRCODE_TRANSACTION_RESOLUTION_UNKNOWN,
+	 "the outcome is unknown", UNKNOWN_HINT},
+	{AEP_HTTP_COMPLETE, 0, NULL, EVERY_REQUEST, ERRCODE_SYSTEM_ERROR,
+	 "Experience Platform did not carry it out", NULL},
+	{AEP_HTTP_TOO_LARGE, 0, NULL, EVERY_REQUEST, ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+	 "the answer is too large", "The server option max_response_size sets the limit."},
+	{AEP_HTTP_NOT_CONNECTED, 0, NULL, EVERY_REQUEST,
+	 ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION, "could not connect",
+	 "Check the server options base_url, ca_file and proxy, and the network."},
+	{AEP_HTTP_BROKEN, 0, NULL, SENT_CHANGE, ERRCODE_TRANSACTION_RESOLUTION_UNKNOWN,
+	 "the outcome is unknown", UNKNOWN_HINT},
+	{AEP_HTTP_BROKEN, 0, NULL, EVERY_REQUEST, ERRCODE_CONNECTION_FAILURE,
+	 "the connection failed before the answer was complete", NULL},
+	{AEP_HTTP_OUT_OF_MEMORY, 0, NULL, EVERY_REQUEST, ERRCODE_OUT_OF_MEMORY, "out of memory", NULL},
+};
+
+/* "FLOW-1418" fits "FLOW-1418" and "FLOW-1418-400". */
+static bool
+code_fits(const char *rule, const char *code)
+{
+	size_t len = strlen(rule);
+
+	return strncmp(rule, code, len) == 0 && (code[len] == '\0' || code[len] == '-');
+}
+
+static bool
+scope_fits(RuleScope scope, const char *method, bool sent)
+{
+	switch (scope)
+	{
+		case EVERY_REQUEST:
+			return true;
+		case ONLY_POST:
+			return strcmp(method, "POST") == 0;
+		case SENT_CHANGE:
+			return sent && strcmp(method, "GET") != 0;
+	}
+	return false;
+}
+
+static const ErrorRule *
+find_rule(const AepHttpExchange *exchange, const char *code, const char *method)
+{
+	for (int i = 0; i < lengthof(rules); i++)
+	{
+		const ErrorRule *rule = &rules[i];
+
+		if (rule->outcome == exchange->outcome &&
+			(rule->status == 0 || rule->status == exchange->status) &&
+			(rule->code == NULL || code_fits(rule->code, code)) &&
+			scope_fits(rule->scope, method, exchange->sent))
+			return rule;
+	}
+	pg_unreachable();
+}
+
+/* Text from outside as text that can be shown. */
+static const char *
+shown(const AepSecrets *secrets, const char *text, size_t len)
+{
+	char line[1024];
+
+	aep_mask(secrets, text, len, line, sizeof(line));
+	return aep_from_utf8(pstrdup(line));
+}
+
+static const char *
+header_shown(const AepErrorContext *context, AepHttpExchange *exchange, const char *name)
+{
+	const char *value = aep_http_header(exchange, name);
+
+	return value == NULL ? NULL : shown(context->secrets, value, strlen(value));
+}
+
+/* What a complete answer says, as the detail. */
+static const char *
+answer_detail(const AepErrorContext *context, AepHttpExchange *exchange,
+			  const AepServiceError *service)
+{
+	StringInfoData detail;
+	const char *request_id = service->request_id[0] != '\0'
+								 ? aep_from_utf8(service->request_id)
+								 : header_shown(context, exchange, "x-request-id");
+
+	initStringInfo(&detail);
+	appendStringInfo(&detail, "The service answered with HTTP status %d", exchange->status);
+	if (service->code[0] != '\0')
+		appendStringInfo(&detail, ", code %s", aep_from_utf8(service->code));
+	if (request_id != NULL)
+		appendStringInfo(&detail, ", request id %s", request_id);
+	if (service->message[0] != '\0')
+		appendStringInfo(&detail, ": \"%s\"", aep_from_utf8(service->message));
+	appendStringInfoChar(&detail, '.');
+	return detail.data;
+}
+
+/* What libcurl says of an answer that never came, or came in part. */
+static const char *
+failure_detail(const AepErrorContext *context, AepHttpExchange *exchange)
+{
+	const char *reason = shown(context->secrets, exchange->reason, strlen(exchange->reason));
+
+	if (exchange->status != 0)
+		return psprintf("An answer with HTTP status %d began. libcurl says: %s.", exchange->status,
+						reason);
+	return psprintf("libcurl says: %s.", reason);
+}
+
+void
+aep_error_from_exchange(const AepErrorContext *context, AepHttpExchange *exchange, AepError *error)
+{
+	AepServiceError service = {0};
+	const ErrorRule *rule;
+	const char *wait;
+
+	if (exchange->outcome == AEP_HTTP_COMPLETE)
+		aep_reply_error(exchange->body.data, exchange->body.len, context->secrets, &service);
+	rule = find_rule(exchange, service.code, context->method);
+
+	error->sqlstate = rule->sqlstate;
+	error->message = psprintf("could not %s on server \"%s\": %s", context->action, context->server,
+							  rule->problem);
+	error->detail = exchange->outcome == AEP_HTTP_COMPLETE
+						? answer_detail(context, exchange, &service)
+						: failure_detail(context, exchange);
+	error->hint = rule->hint;
+	wait = header_shown(context, exchange, "retry-after");
+	if (exchange->status == 429 && wait != NULL)
+		error->hint = psprintf("The service asks to wait: Retry-After: %s.", wait);
+}
+
+void
+aep_error_not_understood(const AepErrorContext *context, AepHttpExchange *exchange, const char *why,
+						 AepError *error)
+{
+	error->sqlstate = ERRCODE_PROTOCOL_VIOLATION;
+	error->message = psprintf("could not understand the answer to \"%s\" on server \"%s\"",
+							  context->action, context->server);
+	error->detail = psprintf("The answer with HTTP status %d %s: \"%s\".", exchange->status, why,
+							 shown(context->secrets, exchange->body.data, exchange->body.len));
+	error->hint = strcmp(context->method, "GET") == 0 ? NULL : UNKNOWN_HINT;
+}
+
+void
+aep_error_raise(const AepError *error)
+{
+	ereport(ERROR, (errcode(error->sqlstate), errmsg_internal("%s", error->message),
+					errdetail_internal("%s", error->detail),
+					error->hint != NULL ? errhint("%s", error->hint) : 0));
+	pg_unreachable();
+}
+
+static void
+hide_statement_callback(void *arg)
+{
+	errhidestmt(true);
+	errhidecontext(true);
+}
+
+void
+aep_hide_statement(AepHiddenStatement *hidden)
+{
+	hidden->outer = error_context_stack;
+	hidden->callback.callback = hide_statement_callback;
+	hidden->callback.arg = NULL;
+
+	/*
+	 * Not linked to the outer callbacks: PL/pgSQL's would add the statement
+	 * with its literals to the CONTEXT that the client sees.
+	 */
+	hidden->callback.previous = NULL;
+	error_context_stack = &hidden->callback;
+}
+
+void
+aep_show_statement(AepHiddenStatement *hidden)
+{
+	error_context_stack = hidden->outer;
+}

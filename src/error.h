@@ -1,0 +1,62 @@
+/*
+ * error.h
+ *		What went wrong with an exchange, in PostgreSQL's terms.
+ */
+#ifndef AEP_ERROR_H
+#define AEP_ERROR_H
+
+#include "http.h"
+#include "mask.h"
+
+/* What was being done, for the message. */
+typedef struct AepErrorContext
+{
+	const char *action; /* completes "could not ..." */
+	const char *server; /* name of the foreign server */
+	const char *method;
+	const AepSecrets *secrets; /* none of them reaches the user */
+} AepErrorContext;
+
+/* An error not yet raised; texts in the database's encoding. */
+typedef struct AepError
+{
+	int sqlstate;
+	const char *message;
+	const char *detail;
+	const char *hint; /* or NULL */
+} AepError;
+
+/*
+ * Fills *error from an exchange that did not end in the 2xx answer hoped for.
+ * Texts are palloc'd in the current context.
+ */
+extern void aep_error_from_exchange(const AepErrorContext *context, AepHttpExchange *exchange,
+									AepError *error);
+
+/*
+ * The same for a complete 2xx answer that was not understood: 08P01, showing
+ * the answer (masked, clipped).  "why" completes "The answer ...".
+ */
+extern void aep_error_not_understood(const AepErrorContext *context, AepHttpExchange *exchange,
+									 const char *why, AepError *error);
+
+/* Raises it. */
+extern void aep_error_raise(const AepError *error) pg_attribute_noreturn();
+
+/*
+ * Keeps the text of the running statement out of the server log, and the
+ * context lines of calling functions out of log and client alike, for every
+ * message raised until aep_show_statement(): they may hold a secret that was
+ * written as an argument.  After an error PostgreSQL itself restores the stack
+ * this works on.
+ */
+typedef struct AepHiddenStatement
+{
+	ErrorContextCallback callback;
+	ErrorContextCallback *outer;
+} AepHiddenStatement;
+
+extern void aep_hide_statement(AepHiddenStatement *hidden);
+extern void aep_show_statement(AepHiddenStatement *hidden);
+
+#endif /* AEP_ERROR_H */

@@ -1,0 +1,491 @@
+/*
+ * http.c
+ *		Every libcurl call but those of the wait loop.
+ *
+ * One multi handle per backend, kept for its life, so that connections, TLS
+ * sessions and name look-ups serve later calls.  Each exchange has an easy
+ * handle of its own, owned by a memory context's reset callback: any error,
+ * here or in the caller, takes it off the multi handle and frees it.
+ *
+ * libcurl's callbacks must not throw (the jump would cross libcurl's frames):
+ * they note what happened, and finish_transfer() looks at the notes.
+ */
+#include "postgres.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <string.h>
+
+#include <curl/curl.h>
+
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+#include "compat.h"
+#include "http.h"
+#include "wait.h"
+
+/*
+ * A kept connection older than this is not used again.  libcurl's own limit
+ * is 118 s; gateways drop idle connections earlier, and a request that meets
+ * such a connection may end with its outcome unknown.
+ */
+#define MAX_IDLE_SECONDS 30L
+
+/* libcurl's part of an exchange. */
+typedef struct AepHttpTransfer
+{
+	AepHttpExchange exchange; /* first: the caller's pointer */
+	MemoryContext context;
+	MemoryContextCallback release;
+	CURL *easy;
+	struct curl_slist *headers;
+	const char *body; /* what is left to send */
+	size_t body_left;
+	size_t max_response_size;
+	bool too_large;
+	bool no_memory;
+	bool begun; /* connected: the request may be on its way */
+	char error[CURL_ERROR_SIZE];
+} AepHttpTransfer;
+
+static CURLM *multi = NULL;
+
+/* Wipes a string of libcurl's or ours; headers hold the token and the key. */
+static void
+free_headers(struct curl_slist *headers)
+{
+	for (struct curl_slist *item = headers; item != NULL; item = item->next)
+		explicit_bzero(item->data, strlen(item->data));
+	curl_slist_free_all(headers);
+}
+
+/*
+ * Reset callback of the exchange's context; also the only place that frees a
+ * transfer.  Tolerates one that was built only half way.
+ */
+static void
+release_transfer(void *arg)
+{
+	AepHttpTransfer *transfer = arg;
+
+	if (transfer->easy != NULL)
+	{
+		/* a handle that is on no multi handle any more is left alone */
+		if (multi != NULL)
+			aep_wait_remove(multi, transfer->easy);
+		curl_easy_cleanup(transfer->easy);
+		transfer->easy = NULL;
+	}
+	free_headers(transfer->headers);
+	transfer->headers = NULL;
+	aep_buffer_free(&transfer->exchange.body);
+}
+
+/*
+ * Gives up the multi handle with all its connections, after an error that
+ * libcurl calls fatal for it; the next request starts a new one.
+ */
+static void
+discard_multi(void)
+{
+	CURLM *old = multi;
+
+	multi = NULL;
+	curl_multi_cleanup(old);
+	aep_wait_detach();
+}
+
+static void
+ensure_multi(void)
+{
+	static bool initialized = false;
+	CURLM *fresh;
+
+	if (multi != NULL)
+		return;
+
+	/*
+	 * Not in _PG_init: under shared_preload_libraries that would run in the
+	 * postmaster, before the fork.
+	 */
+	if (!initialized && curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not initialize libcurl")));
+	initialized = true;
+
+	fresh = curl_multi_init();
+	if (fresh == NULL)
+		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"),
+						errdetail("libcurl could not create a multi handle.")));
+	multi = fresh;
+	aep_wait_attach(fresh);
+}
+
+/* CURLOPT_WRITEFUNCTION; sees the body unpacked */
+static size_t
+body_arrived(char *data, size_t size, size_t nmemb, void *arg)
+{
+	AepHttpTransfer *transfer = arg;
+	AepBuffer *body = &transfer->exchange.body;
+	size_t len = size * nmemb;
+
+	if (len > transfer->max_response_size - body->len)
+	{
+		transfer->too_large = true;
+		return 0;
+	}
+	if (len > 0 && !aep_buffer_append(body, data, len))
+	{
+		transfer->no_memory = true;
+		return 0;
+	}
+	return len;
+}
+
+/*
+ * CURLOPT_READFUNCTION.  There is no seek callback on purpose: libcurl resends
+ * a request by itself when a kept connection dies unanswered, which could
+ * create an object twice; a body that it cannot rewind keeps it from that.
+ */
+static size_t
+body_wanted(char *buffer, size_t size, size_t nitems, void *arg)
+{
+	AepHttpTransfer *transfer = arg;
+	size_t len = Min(size * nitems, transfer->body_left);
+
+	memcpy(buffer, transfer->body, len);
+	transfer->body += len;
+	transfer->body_left -= len;
+	return len;
+}
+
+/* CURLOPT_PREREQFUNCTION: connected, TLS done, the request goes out next */
+static int
+request_begins(void *arg, char *ip, char *local_ip, int port, int local_port)
+{
+	((AepHttpTransfer *) arg)->begun = true;
+	return CURL_PREREQFUNC_OK;
+}
+
+/* Sets an option, and lets no failure pass unseen. */
+#define SETOPT(easy, option, value)                                                                \
+	do                                                                                             \
+	{                                                                                              \
+		CURLcode setopt_code = curl_easy_setopt(easy, option, value);                              \
+		if (setopt_code != CURLE_OK)                                                               \
+			setopt_failed(#option, setopt_code);                                                   \
+	} while (0)
+
+static void
+setopt_failed(const char *option, CURLcode code)
+{
+	if (code == CURLE_OUT_OF_MEMORY)
+		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"),
+						errdetail("libcurl could not set %s.", option)));
+	ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
+					errmsg("could not set libcurl option %s", option),
+					errdetail("libcurl says: %s.", curl_easy_strerror(code))));
+}
+
+static void
+add_header(AepHttpTransfer *transfer, const char *name, const char *value)
+{
+	size_t size = strlen(name) + strlen(value) + 3;
+	char *line = palloc(size);
+	struct curl_slist *grown;
+
+	/* an empty value removes a header that libcurl would add by itself */
+	snprintf(line, size, value[0] != '\0' ? "%s: %s" : "%s:", name, value);
+	grown = curl_slist_append(transfer->headers, line);
+	explicit_bzero(line, size);
+	pfree(line);
+	if (grown == NULL)
+		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"),
+						errdetail("libcurl could not add a request header.")));
+	transfer->headers = grown;
+}
+
+static void
+set_method(AepHttpTransfer *transfer, const AepHttpRequest *request)
+{
+	CURL *easy = transfer->easy;
+
+	for (int i = 0; i < request->nheaders; i++)
+		add_header(transfer, request->headers[i].name, request->headers[i].value);
+	if (request->body != NULL)
+	{
+		transfer->body = request->body;
+		transfer->body_left = request->body_len;
+		SETOPT(easy, CURLOPT_POST, 1L);
+		SETOPT(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t) request->body_len);
+		SETOPT(easy, CURLOPT_READFUNCTION, body_wanted);
+		SETOPT(easy, CURLOPT_READDATA, transfer);
+		/* else libcurl asks for 100-continue before it sends 1 MB */
+		add_header(transfer, "Expect", "");
+	}
+	SETOPT(easy, CURLOPT_CUSTOMREQUEST, request->method);
+	SETOPT(easy, CURLOPT_HTTPHEADER, transfer->headers);
+}
+
+static void
+set_destination(AepHttpTransfer *transfer, const AepHttpRequest *request)
+{
+	CURL *easy = transfer->easy;
+	const AepHttpLimits *limits = request->limits;
+	bool secure = pg_strncasecmp(request->url, "https:", 6) == 0;
+
+	SETOPT(easy, CURLOPT_URL, request->url);
+	SETOPT(easy, AEP_CURLOPT_PROTOCOLS, secure ? AEP_PROTOCOL_HTTPS : AEP_PROTOCOL_HTTP);
+	SETOPT(easy, CURLOPT_FOLLOWLOCATION, 0L);
+	SETOPT(easy, CURLOPT_SSLVERSION, (long) CURL_SSLVERSION_TLSv1_2);
+	SETOPT(easy, CURLOPT_SSL_VERIFYPEER, 1L);
+	SETOPT(easy, CURLOPT_SSL_VERIFYHOST, 2L);
+	if (limits->ca_file != NULL)
+		SETOPT(easy, CURLOPT_CAINFO, limits->ca_file);
+
+	/* "" turns the proxy variables of the postmaster's environment off */
+	SETOPT(easy, CURLOPT_PROXY, secure && limits->proxy != NULL ? limits->proxy : "");
+	SETOPT(easy, CURLOPT_NOPROXY, "");
+	if (limits->ca_file != NULL && limits->proxy != NULL)
+		SETOPT(easy, CURLOPT_PROXY_CAINFO, limits->ca_file);
+}
+
+static void
+set_limits(AepHttpTransfer *transfer, const AepHttpLimits *limits)
+{
+	CURL *easy = transfer->easy;
+
+	transfer->max_response_size = limits->max_response_size;
+	SETOPT(easy, CURLOPT_CONNECTTIMEOUT_MS, (long) limits->connect_timeout);
+	SETOPT(easy, CURLOPT_TIMEOUT_MS, (long) limits->request_timeout);
+	SETOPT(easy, CURLOPT_MAXAGE_CONN, MAX_IDLE_SECONDS);
+	SETOPT(easy, CURLOPT_ACCEPT_ENCODING, "gzip");
+	SETOPT(easy, CURLOPT_NOSIGNAL, 1L);
+#ifdef AEP_HAVE_QUICK_EXIT
+	SETOPT(easy, CURLOPT_QUICK_EXIT, 1L);
+#endif
+}
+
+static void
+set_callbacks(AepHttpTransfer *transfer)
+{
+	CURL *easy = transfer->easy;
+
+	SETOPT(easy, CURLOPT_PRIVATE, transfer);
+	SETOPT(easy, CURLOPT_ERRORBUFFER, transfer->error);
+	SETOPT(easy, CURLOPT_WRITEFUNCTION, body_arrived);
+	SETOPT(easy, CURLOPT_WRITEDATA, transfer);
+	SETOPT(easy, CURLOPT_PREREQFUNCTION, request_begins);
+	SETOPT(easy, CURLOPT_PREREQDATA, transfer);
+	SETOPT(easy, CURLOPT_OPENSOCKETFUNCTION, aep_wait_open_socket);
+	SETOPT(easy, CURLOPT_CLOSESOCKETFUNCTION, aep_wait_close_socket);
+}
+
+AepHttpExchange *
+aep_http_start(const AepHttpRequest *request)
+{
+	MemoryContext context;
+	MemoryContext caller;
+	AepHttpTransfer *transfer;
+	CURLMcode code;
+
+	ensure_multi();
+	context = AllocSetContextCreate(CurrentMemoryContext, "aep request", ALLOCSET_SMALL_SIZES);
+	caller = MemoryContextSwitchTo(context);
+	transfer = palloc0(sizeof(AepHttpTransfer));
+	transfer->exchange.transfer = transfer;
+	transfer->context = context;
+	transfer->release.func = release_transfer;
+	transfer->release.arg = transfer;
+	MemoryContextRegisterResetCallback(context, &transfer->release);
+
+	transfer->easy = curl_easy_init();
+	if (transfer->easy == NULL)
+		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"),
+						errdetail("libcurl could not create a handle.")));
+	set_callbacks(transfer);
+	set_destination(transfer, request);
+	set_limits(transfer, request->limits);
+	set_method(transfer, request);
+
+	code = aep_wait_add(multi, transfer->easy);
+	if (code != CURLM_OK)
+		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not start an HTTP request"),
+						errdetail("libcurl says: %s.", curl_multi_strerror(code))));
+	MemoryContextSwitchTo(caller);
+	return &transfer->exchange;
+}
+
+/* Notes how a transfer ended. */
+static void
+finish_transfer(AepHttpTransfer *transfer, CURLcode code)
+{
+	AepHttpExchange *exchange = &transfer->exchange;
+	long status = 0;
+
+	curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
+	exchange->status = (int) status;
+	exchange->sent = transfer->begun;
+	exchange->reason = transfer->error[0] != '\0' ? transfer->error : curl_easy_strerror(code);
+
+	if (code == CURLE_OK)
+		exchange->outcome = AEP_HTTP_COMPLETE;
+	else if (transfer->too_large)
+		exchange->outcome = AEP_HTTP_TOO_LARGE;
+	else if (transfer->no_memory || code == CURLE_OUT_OF_MEMORY)
+		exchange->outcome = AEP_HTTP_OUT_OF_MEMORY;
+	else if (transfer->begun)
+		exchange->outcome = AEP_HTTP_BROKEN;
+	else
+		exchange->outcome = AEP_HTTP_NOT_CONNECTED;
+}
+
+/* Takes note of all transfers that libcurl has finished. */
+static void
+collect_finished(void)
+{
+	CURLMsg *message;
+	int left;
+
+	while ((message = curl_multi_info_read(multi, &left)) != NULL)
+	{
+		char *private = NULL;
+		CURLcode code = message->data.result;
+
+		if (message->msg != CURLMSG_DONE)
+			continue;
+		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &private);
+		aep_wait_remove(multi, message->easy_handle);
+		finish_transfer((AepHttpTransfer *) private, code);
+	}
+}
+
+void
+aep_http_wait(AepHttpExchange *exchange)
+{
+	while (exchange->outcome == AEP_HTTP_PENDING)
+	{
+		CURLMcode code = aep_wait_step(multi, -1);
+
+		collect_finished();
+		if (code != CURLM_OK)
+		{
+			discard_multi();
+			ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("libcurl's event loop failed"),
+							errdetail("libcurl says: %s.", curl_multi_strerror(code))));
+		}
+	}
+}
+
+const char *
+aep_http_header(AepHttpExchange *exchange, const char *name)
+{
+	struct curl_header *header;
+
+	if (curl_easy_header(exchange->transfer->easy, name, 0, CURLH_HEADER, -1, &header) != CURLHE_OK)
+		return NULL;
+	return header->value;
+}
+
+void
+aep_http_end(AepHttpExchange *exchange)
+{
+	MemoryContextDelete(exchange->transfer->context);
+}
+
+/* A host, as libcurl's URL parser gives it, that names this machine. */
+static bool
+is_loopback_host(const char *host)
+{
+	struct in_addr ipv4;
+
+	if (pg_strcasecmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0)
+		return true;
+	return inet_pton(AF_INET, host, &ipv4) == 1 && (ntohl(ipv4.s_addr) >> 24) == 127;
+}
+
+/* Reads one part of a URL; NULL if it has none.  The caller frees it with curl_free. */
+static char *
+url_part(CURLU *url, CURLUPart part)
+{
+	char *value = NULL;
+
+	return curl_url_get(url, part, &value, 0) == CURLUE_OK ? value : NULL;
+}
+
+static const char *
+url_refusal(CURLU *url, bool is_proxy)
+{
+	char *user = url_part(url, CURLUPART_USER);
+	char *password = url_part(url, CURLUPART_PASSWORD);
+	char *query = url_part(url, CURLUPART_QUERY);
+	char *fragment = url_part(url, CURLUPART_FRAGMENT);
+	char *scheme = url_part(url, CURLUPART_SCHEME);
+	char *host = url_part(url, CURLUPART_HOST);
+	char *path = url_part(url, CURLUPART_PATH);
+	const char *refusal = NULL;
+
+	if (scheme == NULL || host == NULL || path == NULL)
+		refusal = "It is not a complete URL.";
+	else if (user != NULL || password != NULL)
+		refusal = "A URL option must not hold a user name or password: it can be read by everyone.";
+	else if (query != NULL || fragment != NULL)
+		refusal = "A URL option must not hold a query or a fragment.";
+	else if (strcmp(scheme, "https") != 0 && strcmp(scheme, "http") != 0)
+		refusal = is_proxy ? "The scheme must be http or https." : "The scheme must be https.";
+	else if (is_proxy && strcmp(path, "/") != 0)
+		refusal = "A proxy's URL must not hold a path.";
+	else if (!is_proxy && strcmp(scheme, "http") == 0 && !is_loopback_host(host))
+		refusal = "The scheme must be https; http is accepted only for a loopback host.";
+
+	curl_free(user);
+	curl_free(password);
+	curl_free(query);
+	curl_free(fragment);
+	curl_free(scheme);
+	curl_free(host);
+	curl_free(path);
+	return refusal;
+}
+
+static const char *
+parse_url_refusal(const char *text, bool is_proxy)
+{
+	CURLU *url = curl_url();
+	const char *refusal;
+
+	if (url == NULL)
+		return "There is not enough memory to read it.";
+	if (curl_url_set(url, CURLUPART_URL, text, 0) != CURLUE_OK)
+		refusal = "It is not a valid URL with an http or https scheme.";
+	else
+		refusal = url_refusal(url, is_proxy);
+	curl_url_cleanup(url);
+	return refusal;
+}
+
+const char *
+aep_http_url_refusal(const char *url)
+{
+	return parse_url_refusal(url, false);
+}
+
+const char *
+aep_http_proxy_refusal(const char *url)
+{
+	return parse_url_refusal(url, true);
+}
+
+const char *
+aep_http_library_version(void)
+{
+	return curl_version_info(CURLVERSION_NOW)->version;
+}
+
+const char *
+aep_http_tls_version(void)
+{
+	const char *tls = curl_version_info(CURLVERSION_NOW)->ssl_version;
+
+	return tls != NULL ? tls : "none";
+}

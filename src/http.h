@@ -1,0 +1,99 @@
+/*
+ * http.h
+ *		HTTP requests from inside a backend: one or many at once, cancellable in
+ *		every phase, on connections that stay open between calls.
+ *
+ * Nothing here knows of catalogs or of Flow Service.  An exchange never throws
+ * because of the network: how it ended is in its result, and error.h tells the
+ * user.
+ */
+#ifndef AEP_HTTP_H
+#define AEP_HTTP_H
+
+#include "buffer.h"
+
+typedef struct AepHttpHeader
+{
+	const char *name;
+	const char *value;
+} AepHttpHeader;
+
+/* How long and how much; all of it comes from the foreign server's options. */
+typedef struct AepHttpLimits
+{
+	int connect_timeout;   /* ms: name look-up, TCP and TLS */
+	int request_timeout;   /* ms: everything, retries and their pauses too */
+	int max_response_size; /* bytes of body, unpacked */
+	const char *ca_file;   /* NULL: the system's trust store */
+	const char *proxy;	   /* NULL: none */
+} AepHttpLimits;
+
+typedef struct AepHttpRequest
+{
+	const char *method;
+	const char *url;
+	const AepHttpHeader *headers;
+	int nheaders;
+	const char *body; /* NULL: none; must outlive the exchange */
+	size_t body_len;
+	const AepHttpLimits *limits;
+} AepHttpRequest;
+
+typedef enum AepHttpOutcome
+{
+	AEP_HTTP_PENDING,
+	AEP_HTTP_COMPLETE,		/* a whole answer, whatever its status */
+	AEP_HTTP_NOT_CONNECTED, /* name look-up, connect or TLS: nothing was sent */
+	AEP_HTTP_BROKEN,		/* broke or timed out after that */
+	AEP_HTTP_TOO_LARGE,		/* the body passed max_response_size */
+	AEP_HTTP_OUT_OF_MEMORY
+} AepHttpOutcome;
+
+typedef struct AepHttpExchange
+{
+	/* result, valid once the outcome is not AEP_HTTP_PENDING */
+	AepHttpOutcome outcome;
+	int status;		   /* HTTP status; 0: no answer began */
+	bool sent;		   /* the server may have acted on the request */
+	AepBuffer body;	   /* as far as it came, unpacked */
+	const char *reason; /* libcurl's own words when not complete */
+
+	struct AepHttpTransfer *transfer; /* http.c's own */
+} AepHttpExchange;
+
+/*
+ * Starts a request.  The exchange, its handle and its body live in a memory
+ * context of their own below the current one; whatever way that context ends
+ * (aep_http_end, the caller's context reset after an error), the connection
+ * and all memory are given back, secrets wiped.  request->url and the headers
+ * are copied, the body and the limits are not.  Throws only for want of memory.
+ */
+extern AepHttpExchange *aep_http_start(const AepHttpRequest *request);
+
+/*
+ * Works until the exchange has an outcome.  All others that were started move
+ * on meanwhile.  Throws nothing but what serving interrupts throws.
+ */
+extern void aep_http_wait(AepHttpExchange *exchange);
+
+/* The value of a response header, or NULL; valid as long as the exchange. */
+extern const char *aep_http_header(AepHttpExchange *exchange, const char *name);
+
+/* Frees the exchange. */
+extern void aep_http_end(AepHttpExchange *exchange);
+
+/*
+ * Why a URL must not be used for a service that gets our secrets, as a
+ * sentence for an error detail, or NULL if it may: https, or http for a
+ * loopback host; no user name, no password, no query, no fragment.
+ */
+extern const char *aep_http_url_refusal(const char *url);
+
+/* The same for a proxy's URL: http or https, any host, nothing after it. */
+extern const char *aep_http_proxy_refusal(const char *url);
+
+/* Versions for bug reports; static strings. */
+extern const char *aep_http_library_version(void);
+extern const char *aep_http_tls_version(void);
+
+#endif /* AEP_HTTP_H */

@@ -1,0 +1,67 @@
+/*
+ * reply.h
+ *		What we understand of Flow Service's answers.
+ *
+ * Plain C over cJSON.  Results are fixed-size structs without pointers, so
+ * there is nothing to free.  Bytes come before meaning: UTF-8, then the \u0000
+ * escape (at which cJSON would silently cut a string), then JSON, then members.
+ */
+#ifndef AEP_REPLY_H
+#define AEP_REPLY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "mask.h"
+
+typedef enum AepReplyStatus
+{
+	AEP_REPLY_OK,
+	AEP_REPLY_EMPTY, /* no bytes but blanks */
+	AEP_REPLY_NOT_UTF8,
+	AEP_REPLY_NUL, /* a NUL byte or a \u0000 escape */
+	AEP_REPLY_NOT_JSON,
+	AEP_REPLY_DUPLICATE, /* a member we read stands twice */
+	AEP_REPLY_NO_ID,	 /* not an object with a string "id" */
+	AEP_REPLY_BAD_ID,	 /* not a uuid */
+	AEP_REPLY_BAD_ETAG	 /* not a string, too long, control characters */
+} AepReplyStatus;
+
+/* Why an answer was not understood, as a fragment completing "The answer ...". */
+extern const char *aep_reply_status_text(AepReplyStatus status);
+
+/* The answer to a creating or changing call: {"id": "...", "etag": "\"...\""}. */
+typedef struct AepCreated
+{
+	char id[37];	/* lower case, with dashes */
+	bool has_etag;	/* early answers came without one */
+	char etag[256]; /* with its double quotes, as it was sent */
+} AepCreated;
+
+/*
+ * Reads the answer to a create.  On a status other than AEP_REPLY_OK *created
+ * is all zero, except with AEP_REPLY_BAD_ETAG, where the id is set.
+ */
+extern AepReplyStatus aep_reply_created(const char *body, size_t len, AepCreated *created);
+
+/* What an error answer says, whatever its shape; "" for what it does not say. */
+typedef struct AepServiceError
+{
+	char code[64]; /* "FLOW-1439-404", "401013", "invalid_client" */
+	char message[1024];
+	char request_id[128];
+} AepServiceError;
+
+/*
+ * Reads an error answer: the gateway's, Flow Service's current and older
+ * shapes, the framework's, IMS's; for anything else (HTML, text, broken JSON)
+ * the message is the text itself.  All members are masked, printable and
+ * clipped (mask.h), so they can be shown.
+ */
+extern void aep_reply_error(const char *body, size_t len, const AepSecrets *secrets,
+							AepServiceError *error);
+
+/* Version of cJSON in use, for bug reports; a static string. */
+extern const char *aep_reply_library_version(void);
+
+#endif /* AEP_REPLY_H */

@@ -1,0 +1,188 @@
+/*
+ * server.c
+ *		Foreign server + user mapping + privilege = AepServer.
+ *
+ * Parsed settings are kept per user mapping until the catalogs change; a call
+ * then costs three catalog cache look-ups instead of parsing every option.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_foreign_server.h"
+#include "catalog/pg_user_mapping.h"
+#include "foreign/foreign.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/hsearch.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+
+#include "compat.h"
+#include "option.h"
+#include "server.h"
+
+/* The wrapper's name; the extension creates it. */
+#define WRAPPER_NAME "aep"
+
+typedef struct CachedServer
+{
+	Oid umid;			   /* hash key */
+	MemoryContext context; /* holds all strings of server; NULL: nothing read */
+	AepServer server;
+} CachedServer;
+
+static HTAB *cache = NULL;
+static bool cache_stale = false; /* a server or mapping changed */
+
+/* May be called while an entry is in use, so it only takes note. */
+static void
+invalidate_cache(Datum arg, int cacheid, uint32 hashvalue)
+{
+	cache_stale = true;
+}
+
+static void
+create_cache(void)
+{
+	HASHCTL control = {.keysize = sizeof(Oid), .entrysize = sizeof(CachedServer)};
+
+	cache = hash_create("aep servers", 8, &control, HASH_ELEM | HASH_BLOBS);
+	CacheRegisterSyscacheCallback(FOREIGNSERVEROID, invalidate_cache, (Datum) 0);
+	CacheRegisterSyscacheCallback(USERMAPPINGOID, invalidate_cache, (Datum) 0);
+}
+
+static Oid
+find_server(const char *name)
+{
+	Oid serverid = get_foreign_server_oid(name, true);
+
+	if (!OidIsValid(serverid))
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+						errmsg("server \"%s\" does not exist", name),
+						errhint("Use CREATE SERVER ... FOREIGN DATA WRAPPER aep, or name another "
+								"server in the argument \"server\".")));
+	return serverid;
+}
+
+static void
+check_usage(Oid serverid, const char *name)
+{
+	AclResult result = aep_foreign_server_aclcheck(serverid, GetUserId(), ACL_USAGE);
+
+	if (result != ACLCHECK_OK)
+		aclcheck_error(result, OBJECT_FOREIGN_SERVER, name);
+}
+
+/* The current user's mapping, else PUBLIC's, else InvalidOid. */
+static Oid
+find_mapping(Oid serverid)
+{
+	Oid umid = GetSysCacheOid2(USERMAPPINGUSERSERVER, Anum_pg_user_mapping_oid,
+							   ObjectIdGetDatum(GetUserId()), ObjectIdGetDatum(serverid));
+
+	if (!OidIsValid(umid))
+		umid = GetSysCacheOid2(USERMAPPINGUSERSERVER, Anum_pg_user_mapping_oid,
+							   ObjectIdGetDatum(InvalidOid), ObjectIdGetDatum(serverid));
+	return umid;
+}
+
+/* Reads all options into *server; strings go to the current context. */
+static void
+read_server(Oid serverid, Oid umid, AepServer *server)
+{
+	ForeignServer *foreign_server = GetForeignServer(serverid);
+	ForeignDataWrapper *wrapper = GetForeignDataWrapper(foreign_server->fdwid);
+
+	if (strcmp(wrapper->fdwname, WRAPPER_NAME) != 0)
+		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
+						errmsg("server \"%s\" is not an Experience Platform server",
+							   foreign_server->servername),
+						errdetail("Its foreign-data wrapper is \"%s\", not \"%s\".",
+								  wrapper->fdwname, WRAPPER_NAME)));
+
+	memset(server, 0, sizeof(AepServer));
+	server->serverid = serverid;
+	server->umid = umid;
+	server->name = foreign_server->servername;
+	aep_option_defaults(server);
+	aep_option_read(foreign_server->options, ForeignServerRelationId, server);
+	if (OidIsValid(umid))
+		aep_option_read(GetUserMapping(GetUserId(), serverid)->options, UserMappingRelationId,
+						server);
+}
+
+/* Drops everything read before a change. */
+static void
+clear_cache(void)
+{
+	HASH_SEQ_STATUS status;
+	CachedServer *entry;
+
+	cache_stale = false;
+	hash_seq_init(&status, cache);
+	while ((entry = hash_seq_search(&status)) != NULL)
+	{
+		if (entry->context != NULL)
+		{
+			aep_option_wipe_secrets(&entry->server);
+			MemoryContextDelete(entry->context);
+		}
+		hash_search(cache, &entry->umid, HASH_REMOVE, NULL);
+	}
+}
+
+/* Reads the server into the cache entry; an error leaves the entry empty. */
+static void
+fill_entry(CachedServer *entry, Oid serverid)
+{
+	MemoryContext context =
+		AllocSetContextCreate(CurrentMemoryContext, "aep server", ALLOCSET_SMALL_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(context);
+	AepServer server;
+
+	read_server(serverid, entry->umid, &server);
+	MemoryContextSwitchTo(caller);
+	entry->server = server;
+	MemoryContextSetParent(context, CacheMemoryContext);
+	entry->context = context;
+}
+
+const AepServer *
+aep_server_get(const char *name, bool missing_mapping_ok)
+{
+	Oid serverid = find_server(name);
+	Oid umid;
+	CachedServer *entry;
+	bool found;
+
+	check_usage(serverid, name);
+	umid = find_mapping(serverid);
+	if (!OidIsValid(umid))
+	{
+		AepServer *server = palloc(sizeof(AepServer));
+
+		read_server(serverid, umid, server);
+		if (!missing_mapping_ok)
+			ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+							errmsg("no user mapping for \"%s\" on server \"%s\"",
+								   GetUserNameFromId(GetUserId(), false), server->name),
+							errhint("Use CREATE USER MAPPING FOR %s SERVER %s OPTIONS (api_key "
+									"'...', access_token '...').",
+									quote_identifier(GetUserNameFromId(GetUserId(), false)),
+									quote_identifier(server->name))));
+		return server;
+	}
+
+	if (cache == NULL)
+		create_cache();
+	if (cache_stale)
+		clear_cache();
+	entry = hash_search(cache, &umid, HASH_ENTER, &found);
+	if (!found)
+		entry->context = NULL;
+	if (entry->context == NULL)
+		fill_entry(entry, serverid);
+	return &entry->server;
+}

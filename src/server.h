@@ -1,0 +1,51 @@
+/*
+ * server.h
+ *		A foreign server of this extension together with the caller's user
+ *		mapping, checked, parsed and cached.
+ */
+#ifndef AEP_SERVER_H
+#define AEP_SERVER_H
+
+#include "http.h"
+
+/*
+ * All options.  Strings are in the database's encoding, NULL where not set;
+ * option.c knows which member belongs to which option.
+ */
+typedef struct AepServer
+{
+	Oid serverid;
+	Oid umid; /* InvalidOid: read without a user mapping */
+	const char *name;
+
+	/* SERVER options */
+	const char *org_id;
+	const char *sandbox;
+	const char *base_url;
+	const char *token_url;
+	const char *advertised_host;
+	int advertised_port; /* 0: not set */
+	AepHttpLimits limits;
+	int max_attempts;
+	int concurrency;
+
+	/* USER MAPPING options */
+	const char *api_key;
+	const char *access_token;
+	const char *client_secret;
+	const char *scopes;
+	const char *username;
+	const char *password;
+} AepServer;
+
+/*
+ * The server with that name and the mapping of the current user (in a SECURITY
+ * DEFINER function: the definer), or of PUBLIC.  Throws 42704 for no such
+ * server, 42809 for one of another wrapper, 42501 without USAGE, 42704 without
+ * a mapping unless missing_mapping_ok, HV00J for a needed option that is not
+ * set.  The result is cached; it stays valid until the next call of this
+ * function.
+ */
+extern const AepServer *aep_server_get(const char *name, bool missing_mapping_ok);
+
+#endif /* AEP_SERVER_H */

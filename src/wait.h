@@ -1,0 +1,48 @@
+/*
+ * wait.h
+ *		Waits for libcurl's sockets and timer the way PostgreSQL waits: latch,
+ *		postmaster death and sockets in one WaitEventSet, interrupts served
+ *		after every wake-up.
+ *
+ * Only http.c calls this.
+ */
+#ifndef AEP_WAIT_H
+#define AEP_WAIT_H
+
+#include <curl/curl.h>
+
+/*
+ * Connects a new multi handle to this backend's socket table and timer.
+ * Throws if libcurl refuses, or if descriptors for libcurl's own socket pairs
+ * cannot be set aside.
+ */
+extern void aep_wait_attach(CURLM *multi);
+
+/* Forgets every socket of a multi handle that was cleaned up. */
+extern void aep_wait_detach(void);
+
+/* For CURLOPT_OPENSOCKETFUNCTION and CURLOPT_CLOSESOCKETFUNCTION. */
+extern curl_socket_t aep_wait_open_socket(void *arg, curlsocktype purpose,
+										  struct curl_sockaddr *address);
+extern int aep_wait_close_socket(void *arg, curl_socket_t fd);
+
+/*
+ * curl_multi_add_handle() and curl_multi_remove_handle() with all signals
+ * blocked, since libcurl may start a resolver thread there.  No throw.
+ */
+extern CURLMcode aep_wait_add(CURLM *multi, CURL *easy);
+extern CURLMcode aep_wait_remove(CURLM *multi, CURL *easy);
+
+/*
+ * Sleeps until a socket of libcurl's is ready, its timer is due, the latch is
+ * set or max_ms milliseconds have passed (-1: no such limit); then serves
+ * interrupts and lets libcurl work.  Throws what the interrupt throws, and
+ * what building a WaitEventSet may.  Any code but CURLM_OK means that the
+ * multi handle cannot be used any more.
+ */
+extern CURLMcode aep_wait_step(CURLM *multi, long max_ms);
+
+/* Milliseconds of a clock that never jumps. */
+extern int64 aep_wait_now(void);
+
+#endif /* AEP_WAIT_H */

@@ -1,0 +1,199 @@
+
+=head1 NAME
+
+AepTest - what the TAP tests of aep share
+
+=head1 SYNOPSIS
+
+  use AepTest;
+
+  my $fake = AepTest::start_fake();
+  my $node = AepTest::start_node('main');
+  AepTest::create_server($node, $fake, username => 'acme', password => 'xxxx');
+
+=cut
+
+package AepTest;
+
+use strict;
+use warnings;
+
+use FlowService;
+use IO::Socket::INET;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+our $ORG = '5C1328435BF324E90A49402A@AdobeOrg';
+
+my $fakes = 0;
+
+=pod
+
+=head1 FUNCTIONS
+
+=over
+
+=item start_fake(args...)
+
+A fake Flow Service in a folder of its own; the arguments are its options.
+
+=cut
+
+sub start_fake
+{
+	my $dir = PostgreSQL::Test::Utils::tempdir() . '/fake' . $fakes++;
+
+	return FlowService->new(dir => $dir, args => [@_]);
+}
+
+=item start_node(name, lines of postgresql.conf...)
+
+A running cluster, with the extension in the database postgres.
+
+=cut
+
+sub start_node
+{
+	my ($name, @conf) = @_;
+	my $node = PostgreSQL::Test::Cluster->new($name);
+
+	$node->init;
+	$node->append_conf('postgresql.conf', "$_\n") foreach (@conf);
+	$node->start;
+	$node->safe_psql('postgres', 'CREATE EXTENSION aep');
+	return $node;
+}
+
+=item create_server(node, fake, option => value...)
+
+The server "aep" and a user mapping for the superuser, leading to the fake.
+An option goes where it belongs; undef leaves a default out.  "server" and
+"dbname" name another server and database.
+
+=cut
+
+my %mapping_options =
+  map { $_ => 1 } qw(api_key access_token client_secret scopes username password);
+
+sub create_server
+{
+	my ($node, $fake, %given) = @_;
+	my $server = delete $given{server} // 'aep';
+	my $dbname = delete $given{dbname} // 'postgres';
+	my %options = (
+		org_id => $ORG,
+		base_url => $fake->url,
+		ca_file => $fake->ca_file,
+		advertised_host => 'db1.example.com',
+		api_key => 'demo-api-key',
+		access_token => 'demo-access-token',
+		%given);
+	my (@server, @mapping);
+
+	foreach my $name (sort keys %options)
+	{
+		next unless defined $options{$name};
+		my $option = "$name " . literal($options{$name});
+		if ($mapping_options{$name}) { push @mapping, $option; }
+		else { push @server, $option; }
+	}
+	$node->safe_psql($dbname,
+			"CREATE SERVER $server FOREIGN DATA WRAPPER aep OPTIONS ("
+		  . join(', ', @server) . ");\n"
+		  . "CREATE USER MAPPING FOR CURRENT_USER SERVER $server OPTIONS ("
+		  . join(', ', @mapping)
+		  . ")");
+	return;
+}
+
+=item literal(text)
+
+A string as an SQL literal.
+
+=cut
+
+sub literal
+{
+	my ($text) = @_;
+
+	$text =~ s/'/''/g;
+	$text =~ s/\\/\\\\/g;
+	return "E'$text'";
+}
+
+=item failing(node, sql, option => value...)
+
+Runs SQL that fails; returns psql's error text, with SQLSTATE and CONTEXT.
+
+=cut
+
+sub failing
+{
+	my ($node, $sql, %options) = @_;
+	my ($stdout, $stderr);
+	my $status = $node->psql(
+		$options{dbname} // 'postgres',
+		"\\set VERBOSITY verbose\n\\set SHOW_CONTEXT always\n$sql",
+		stdout => \$stdout,
+		stderr => \$stderr,
+		on_error_stop => 1);
+
+	isnt($status, 0, "fails: $sql") unless $options{quiet};
+	return $stderr;
+}
+
+=item wait_for_activity(node, pid)
+
+Waits until the backend sleeps in a call of ours.
+
+=cut
+
+sub wait_for_activity
+{
+	my ($node, $pid) = @_;
+
+	$node->poll_query_until('postgres',
+		"SELECT wait_event_type = 'Extension' FROM pg_stat_activity WHERE pid = $pid")
+	  or die "backend $pid never waited";
+	return;
+}
+
+=item sockets_of(pid)
+
+How many TCP sockets a process holds.
+
+=cut
+
+sub sockets_of
+{
+	my ($pid) = @_;
+	my %tcp;
+	my $count = 0;
+
+	foreach my $file ("/proc/$pid/net/tcp", "/proc/$pid/net/tcp6")
+	{
+		open(my $table, '<', $file) or next;
+		while (my $line = <$table>)
+		{
+			my @field = split ' ', $line;
+			$tcp{ $field[9] } = 1 if defined $field[9];
+		}
+		close $table;
+	}
+	foreach my $fd (glob "/proc/$pid/fd/*")
+	{
+		my $target = readlink($fd) // '';
+		$count++ if $target =~ /^socket:\[(\d+)\]$/ && $tcp{$1};
+	}
+	return $count;
+}
+
+=pod
+
+=back
+
+=cut
+
+1;
