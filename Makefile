@@ -28,11 +28,15 @@ PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
 # The TAP tests start servers of their own and need PostgreSQL's Perl modules
-# and IPC::Run, so plain installcheck does not run them.
+# and IPC::Run, so plain installcheck does not run them.  With DESTDIR they use
+# the PostgreSQL there.
 PROVE_TESTS ?= $(sort $(wildcard $(srcdir)/t/*.pl))
 .PHONY: tapcheck unitcheck format
 tapcheck:
-	PATH="$(bindir):$$PATH" PG_REGRESS='$(top_builddir)/src/test/regress/pg_regress' \
+	rm -rf '$(CURDIR)/tmp_check'
+	mkdir -p '$(CURDIR)/tmp_check/log'
+	TESTDIR='$(CURDIR)' TESTDATADIR='$(CURDIR)/tmp_check' TESTLOGDIR='$(CURDIR)/tmp_check/log' \
+	  PATH="$(DESTDIR)$(bindir):$$PATH" PG_REGRESS='$(top_builddir)/src/test/regress/pg_regress' \
 	  $(PROVE) -I $(top_srcdir)/src/test/perl -I $(srcdir)/test/perl $(PROVE_FLAGS) $(PROVE_TESTS)
 
 # Layer 0 without a server, under the sanitizers.

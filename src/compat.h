@@ -7,6 +7,7 @@
 #define AEP_COMPAT_H
 
 #include "catalog/pg_foreign_server.h"
+#include "fmgr.h"
 #include "storage/latch.h"
 #include "utils/acl.h"
 #include "utils/memutils.h"
@@ -19,6 +20,18 @@
 #if PG_VERSION_NUM < 150000
 #error "aep needs PostgreSQL 15 or later"
 #endif
+
+/*
+ * Symbols are hidden unless marked.  Before 16 the mark is empty, and a
+ * function for SQL gets none.
+ */
+#if PG_VERSION_NUM < 160000
+#undef PGDLLEXPORT
+#define PGDLLEXPORT __attribute__((visibility("default")))
+#endif
+#define AEP_SQL_FUNCTION(name)                                                                     \
+	extern PGDLLEXPORT Datum name(PG_FUNCTION_ARGS);                                               \
+	PG_FUNCTION_INFO_V1(name)
 
 /* From 16 on one function answers for every kind of object. */
 #if PG_VERSION_NUM >= 160000

@@ -16,6 +16,7 @@
 #include "utils/acl.h"
 #include "utils/guc.h"
 
+#include "compat.h"
 #include "endpoint.h"
 #include "error.h"
 #include "http.h"
@@ -319,7 +320,7 @@ check_role(const Option *option)
 						   GetUserNameFromId(option->needs_role, false))));
 }
 
-PG_FUNCTION_INFO_V1(aep_validator);
+AEP_SQL_FUNCTION(aep_validator);
 
 /* The wrapper's validator: checks names, values and who sets them; no I/O. */
 Datum

@@ -12,6 +12,7 @@
 #include "utils/syscache.h"
 
 #include "argument.h"
+#include "compat.h"
 #include "connection_string.h"
 #include "endpoint.h"
 #include "error.h"
@@ -163,7 +164,7 @@ read_arguments(FunctionCallInfo fcinfo, const AepServer *server, AepBaseConnecti
 	aep_endpoint_warn_unreachable(connection->host);
 }
 
-PG_FUNCTION_INFO_V1(aep_base_connection_request);
+AEP_SQL_FUNCTION(aep_base_connection_request);
 
 /* The body that aep.create_base_connection() would send, secrets masked. */
 Datum
@@ -182,7 +183,7 @@ aep_base_connection_request(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(request);
 }
 
-PG_FUNCTION_INFO_V1(aep_create_base_connection);
+AEP_SQL_FUNCTION(aep_create_base_connection);
 
 /* Creates a base connection -> (id, etag) */
 Datum

@@ -9,10 +9,11 @@
 #include "utils/builtins.h"
 
 #include "argument.h"
+#include "compat.h"
 #include "endpoint.h"
 #include "server.h"
 
-PG_FUNCTION_INFO_V1(aep_endpoint);
+AEP_SQL_FUNCTION(aep_endpoint);
 
 /* aep.endpoint(server) -> (host, port, database, host_source) */
 Datum

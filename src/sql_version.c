@@ -8,10 +8,11 @@
 #include "funcapi.h"
 #include "utils/builtins.h"
 
+#include "compat.h"
 #include "http.h"
 #include "reply.h"
 
-PG_FUNCTION_INFO_V1(aep_version);
+AEP_SQL_FUNCTION(aep_version);
 
 /* aep.version() -> (extension, postgresql, libcurl, tls, cjson) */
 Datum

@@ -1,0 +1,177 @@
+/*
+ * escape.c
+ *		What a place in a text can be read as.
+ */
+#include <string.h>
+
+#include "escape.h"
+#include "utf8.h"
+
+size_t
+aep_escape_plain(const AepText *text, size_t at, uint32_t *code)
+{
+	size_t size = aep_utf8_read(text->data + at, text->len - at, code);
+
+	if (size > 0)
+		return size;
+	*code = AEP_INVALID_BYTE + (unsigned char) text->data[at];
+	return 1;
+}
+
+static uint32_t
+digit_value(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return 16;
+}
+
+/* Reads digits from a place on, at most max; returns their number. */
+static size_t
+read_digits(const AepText *text, size_t at, size_t max, uint32_t base, uint32_t *value)
+{
+	size_t count = 0;
+
+	*value = 0;
+	while (count < max && at + count < text->len && digit_value(text->data[at + count]) < base)
+	{
+		*value = *value * base + digit_value(text->data[at + count]);
+		count++;
+	}
+	return count;
+}
+
+size_t
+aep_escape_backslashes(const AepText *text, size_t at)
+{
+	size_t count = 0;
+
+	while (count < AEP_MAX_BACKSLASHES && at + count < text->len && text->data[at + count] == '\\')
+		count++;
+	return count;
+}
+
+/* uXXXX; 0 if the place has none */
+static size_t
+read_u(const AepText *text, size_t at, uint32_t *code)
+{
+	if (at >= text->len || text->data[at] != 'u' || read_digits(text, at + 1, 4, 16, code) != 4)
+		return 0;
+	return 5;
+}
+
+/* uXXXX, or two of them that make a surrogate pair */
+static size_t
+read_u_escape(const AepText *text, size_t at, uint32_t *code)
+{
+	size_t size = read_u(text, at, code);
+	size_t backslashes;
+	uint32_t low;
+
+	if (size == 0 || *code < 0xd800 || *code > 0xdbff)
+		return size;
+	backslashes = aep_escape_backslashes(text, at + size);
+	if (backslashes == 0 || read_u(text, at + size + backslashes, &low) == 0 || low < 0xdc00 ||
+		low > 0xdfff)
+		return size;
+	*code = 0x10000 + ((*code - 0xd800) << 10) + (low - 0xdc00);
+	return size + backslashes + 5;
+}
+
+/* What follows the backslashes of a JSON escape. */
+static size_t
+read_backslash_escape(const AepText *text, size_t at, uint32_t *code)
+{
+	static const char letters[] = "bfnrt";
+	static const char meanings[] = "\b\f\n\r\t";
+	const char *letter = memchr(letters, text->data[at], sizeof(letters) - 1);
+
+	if (letter == NULL)
+		return read_u_escape(text, at, code);
+	*code = (unsigned char) meanings[letter - letters];
+	return 1;
+}
+
+/* %XX, as often as the character has bytes */
+static size_t
+read_percent(const AepText *text, size_t at, uint32_t *code)
+{
+	char bytes[4];
+	AepText decoded = {bytes, 0};
+	uint32_t value;
+
+	while (decoded.len < sizeof(bytes) && at < text->len && text->data[at] == '%' &&
+		   read_digits(text, at + 1, 2, 16, &value) == 2)
+	{
+		bytes[decoded.len++] = (char) value;
+		at += 3;
+	}
+	return decoded.len == 0 ? 0 : 3 * aep_escape_plain(&decoded, 0, code);
+}
+
+/* &#233; or &#xe9; */
+static size_t
+read_numeric_entity(const AepText *text, size_t at, uint32_t *code)
+{
+	size_t size = 2;
+	size_t digits;
+
+	if (at + size >= text->len || text->data[at + 1] != '#')
+		return 0;
+	if (text->data[at + size] == 'x' || text->data[at + size] == 'X')
+		digits = read_digits(text, at + ++size, 7, 16, code);
+	else
+		digits = read_digits(text, at + size, 7, 10, code);
+	size += digits;
+	if (digits == 0 || at + size >= text->len || text->data[at + size] != ';')
+		return 0;
+	return size + 1;
+}
+
+/* The entities that HTML needs, so those that a page is sure to use. */
+static size_t
+read_entity(const AepText *text, size_t at, uint32_t *code)
+{
+	static const struct
+	{
+		const char *name;
+		char meaning;
+	} entities[] = {
+		{"&amp;", '&'}, {"&lt;", '<'}, {"&gt;", '>'}, {"&quot;", '"'}, {"&apos;", '\''},
+	};
+
+	for (size_t i = 0; i < sizeof(entities) / sizeof(entities[0]); i++)
+	{
+		size_t size = strlen(entities[i].name);
+
+		if (size <= text->len - at && memcmp(text->data + at, entities[i].name, size) == 0)
+		{
+			*code = (unsigned char) entities[i].meaning;
+			return size;
+		}
+	}
+	return read_numeric_entity(text, at, code);
+}
+
+size_t
+aep_escape_read(const AepText *text, size_t at, uint32_t *code)
+{
+	switch (text->data[at])
+	{
+		case '%':
+			return read_percent(text, at, code);
+		case '&':
+			return read_entity(text, at, code);
+		case '+':
+			*code = ' ';
+			return 1;
+		default:
+			if (at == 0 || text->data[at - 1] != '\\')
+				return 0;
+			return read_backslash_escape(text, at, code);
+	}
+}

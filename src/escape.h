@@ -1,0 +1,42 @@
+/*
+ * escape.h
+ *		What a place in a text can be read as: the character that stands there,
+ *		or the one that is escaped there.
+ *
+ * Plain C, never fails, allocates nothing.  The readers serve mask.c, which
+ * has to recognize what others wrote; so they accept what any of JSON, URLs
+ * and HTML would, and look at no context but the text itself.
+ */
+#ifndef AEP_ESCAPE_H
+#define AEP_ESCAPE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* A byte that is no UTF-8 is read as this plus the byte: no character. */
+#define AEP_INVALID_BYTE 0x110000
+
+/* Escaping doubles backslashes each time; more than this is no escape. */
+#define AEP_MAX_BACKSLASHES 256
+
+typedef struct AepText
+{
+	const char *data;
+	size_t len;
+} AepText;
+
+/* Reads the character, or invalid byte, at a place; returns its length. */
+extern size_t aep_escape_plain(const AepText *text, size_t at, uint32_t *code);
+
+/*
+ * Reads the character that is escaped at a place; returns the length of the
+ * escape, 0 if there is none: %C3%A9, '+' for a blank, &amp; &#233; &#xe9;
+ * and, if a backslash stands just before the place, n, u00e9 and the like (a
+ * surrogate pair with the backslashes between its halves).
+ */
+extern size_t aep_escape_read(const AepText *text, size_t at, uint32_t *code);
+
+/* Number of backslashes from a place on, counted up to AEP_MAX_BACKSLASHES. */
+extern size_t aep_escape_backslashes(const AepText *text, size_t at);
+
+#endif /* AEP_ESCAPE_H */

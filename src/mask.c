@@ -1,0 +1,317 @@
+/*
+ * mask.c
+ *		The one place where secrets are taken out of text that a user sees.
+ *
+ * How a service repeats a value is its own affair: plainly, as JSON, as JSON
+ * within JSON, as part of a URL or of an HTML page.  A place in a text can
+ * often be read in more than one way ("%41" is itself, or an A), so a secret
+ * is looked for in all ways at once, as a regular expression would be: what
+ * is kept are pairs of places, one in the secret and one in the text, up to
+ * which both agree.
+ *
+ * Both sides may be large, and chosen to make us slow.  A search that gets as
+ * far as PROOF bytes into the secret counts as successful and is masked as
+ * far as it goes, so its text is not read again; any other fails early.  And
+ * reading ends when the output is full.
+ */
+#include <stdbool.h>
+#include <string.h>
+
+#include "escape.h"
+#include "mask.h"
+#include "utf8.h"
+
+/* Agreement on this many bytes of a longer secret proves that it is there. */
+#define PROOF 64
+
+/* Real text leaves one or two ways of reading open. */
+#define MAX_OPEN 8
+
+/* How many steps the search for overlapping secrets may take in all. */
+#define OVERLAP_STEPS 1000000
+
+/* Secret and text agree up to these places. */
+typedef struct Agreement
+{
+	size_t secret;
+	size_t text;
+} Agreement;
+
+/* Looks for one secret in the text. */
+typedef struct Search
+{
+	AepText secret;
+	AepText text;
+	size_t proof;
+	size_t end;	  /* where the secret ends in the text; 0: not found */
+	size_t steps; /* taken since the last start */
+	int nopen;
+	Agreement open[MAX_OPEN];
+} Search;
+
+/* All secrets of a call. */
+typedef struct SearchList
+{
+	int count;
+	Search searches[AEP_MAX_SECRETS];
+} SearchList;
+
+/* The output. */
+typedef struct Line
+{
+	char *data;
+	size_t room; /* without the NUL */
+	size_t len;
+	size_t cut; /* the longest length so far that leaves room for "..." */
+} Line;
+
+void
+aep_secrets_add(AepSecrets *secrets, const char *secret)
+{
+	if (secret == NULL || secret[0] == '\0' || secrets->count >= AEP_MAX_SECRETS)
+		return;
+	secrets->text[secrets->count++] = secret;
+}
+
+/*
+ * Is a character of the secret the same as one in the text?  Those that the
+ * output shows alike are, else it could show a secret that the text did not
+ * hold; and a service may turn line breaks into blanks by itself.
+ */
+static bool
+is_same(uint32_t secret, uint32_t text)
+{
+	if (secret == text)
+		return true;
+	if (secret == ' ' || aep_utf8_is_control(secret))
+		return text == ' ' || aep_utf8_is_control(text);
+	return secret == '?' && text >= AEP_INVALID_BYTE;
+}
+
+/* Keeps an agreement for later, unless it is there already. */
+static void
+keep(Search *search, size_t secret, size_t text)
+{
+	for (int i = 0; i < search->nopen; i++)
+	{
+		if (search->open[i].secret == secret && search->open[i].text == text)
+			return;
+	}
+	if (search->nopen < MAX_OPEN)
+		search->open[search->nopen++] = (Agreement){secret, text};
+}
+
+/* Takes the agreement that is least far in the text, so that all keep pace. */
+static Agreement
+take(Search *search)
+{
+	int next = 0;
+	Agreement taken;
+
+	for (int i = 1; i < search->nopen; i++)
+	{
+		if (search->open[i].text < search->open[next].text)
+			next = i;
+	}
+	taken = search->open[next];
+	search->open[next] = search->open[--search->nopen];
+	return taken;
+}
+
+/* Goes on over text that can be read in one way only; most text can. */
+static Agreement
+skip_plain(Search *search, Agreement at)
+{
+	const AepText *secret = &search->secret;
+	const AepText *text = &search->text;
+
+	while (at.secret < secret->len && at.text < text->len)
+	{
+		unsigned char c = (unsigned char) text->data[at.text];
+
+		if (c != (unsigned char) secret->data[at.secret] || c <= ' ' || c >= 0x7f || c == '\\' ||
+			c == '%' || c == '&' || c == '+' || (at.text > 0 && text->data[at.text - 1] == '\\'))
+			break;
+		at.secret++;
+		at.text++;
+		search->steps++;
+	}
+	return at;
+}
+
+/*
+ * Passes all backslashes at a place of the text.  They may be the secret's
+ * own, or escape what follows, or both, since escaping doubles the own ones:
+ * so together they agree with all that the secret has there, be it none, and
+ * what follows may be escaped.
+ */
+static void
+pass_backslashes(Search *search, Agreement at, bool own)
+{
+	const AepText *text = &search->text;
+	size_t count = aep_escape_backslashes(text, at.text);
+	size_t behind = at.text + count;
+
+	if (own)
+	{
+		size_t own_count = aep_escape_backslashes(&search->secret, at.secret);
+
+		keep(search, at.secret + (own_count < count ? own_count : count), behind);
+		/* or an own one is escaped as \u005c */
+		if (behind < text->len && text->data[behind] == 'u')
+			keep(search, at.secret, behind);
+	}
+	else if (count < AEP_MAX_BACKSLASHES || at.secret >= search->proof)
+		keep(search, at.secret, behind);
+}
+
+/* Goes on by one character in every way there is. */
+static void
+step(Search *search, Agreement at)
+{
+	uint32_t wanted;
+	uint32_t found;
+	size_t wanted_size;
+	size_t size;
+
+	search->steps++;
+	if (at.secret >= search->proof && at.text > search->end)
+		search->end = at.text;
+	if (at.secret == search->secret.len || at.text == search->text.len)
+		return;
+
+	wanted_size = aep_escape_plain(&search->secret, at.secret, &wanted);
+	if (search->text.data[at.text] == '\\')
+	{
+		pass_backslashes(search, at, wanted == '\\');
+		return;
+	}
+	size = aep_escape_plain(&search->text, at.text, &found);
+	if (is_same(wanted, found))
+		keep(search, at.secret + wanted_size, at.text + size);
+	size = aep_escape_read(&search->text, at.text, &found);
+	if (size > 0 && is_same(wanted, found))
+		keep(search, at.secret + wanted_size, at.text + size);
+}
+
+/* Where a secret that begins at a place of the text ends; 0: none does. */
+static size_t
+find_end(Search *search, size_t start)
+{
+	search->end = 0;
+	search->steps = 0;
+	search->nopen = 0;
+	keep(search, 0, start);
+	while (search->nopen > 0)
+	{
+		Agreement at = take(search);
+
+		if (search->nopen == 0)
+			at = skip_plain(search, at);
+		step(search, at);
+	}
+	return search->end;
+}
+
+/* The same for the secret that reaches farthest.  Adds the steps it took. */
+static size_t
+find_farthest_end(SearchList *list, size_t start, size_t *steps)
+{
+	size_t farthest = 0;
+
+	for (int i = 0; i < list->count; i++)
+	{
+		size_t end = find_end(&list->searches[i], start);
+
+		if (end > farthest)
+			farthest = end;
+		*steps += list->searches[i].steps;
+	}
+	return farthest;
+}
+
+static void
+prepare_searches(SearchList *list, const AepSecrets *secrets, const AepText *text)
+{
+	list->count = secrets != NULL ? secrets->count : 0;
+	for (int i = 0; i < list->count; i++)
+	{
+		Search *search = &list->searches[i];
+
+		search->secret = (AepText){secrets->text[i], strlen(secrets->text[i])};
+		search->text = *text;
+		search->proof = search->secret.len < PROOF ? search->secret.len : PROOF;
+	}
+}
+
+/* Appends what must not be split.  False: it did not fit, the line is cut. */
+static bool
+append(Line *line, const char *data, size_t len)
+{
+	if (len <= line->room - line->len)
+	{
+		memcpy(line->data + line->len, data, len);
+		line->len += len;
+		if (line->len + 3 <= line->room)
+			line->cut = line->len;
+		return true;
+	}
+	line->len = line->cut;
+	for (int i = 0; i < 3 && line->len < line->room; i++)
+		line->data[line->len++] = '.';
+	return false;
+}
+
+/* Appends the character at a place as it can be shown, and moves behind it. */
+static bool
+append_char(Line *line, const AepText *text, size_t *at)
+{
+	const char *data = text->data + *at;
+	uint32_t code;
+	size_t size = aep_escape_plain(text, *at, &code);
+
+	*at += size;
+	if (code >= AEP_INVALID_BYTE)
+		return append(line, "?", 1);
+	if (aep_utf8_is_control(code))
+		return append(line, " ", 1);
+	return append(line, data, size);
+}
+
+size_t
+aep_mask(const AepSecrets *secrets, const char *text, size_t len, char *out, size_t outsize)
+{
+	const AepText whole = {text, len};
+	Line line = {out, outsize - 1, 0, 0};
+	SearchList list;
+	bool has_room = true;
+	size_t masked = 0; /* up to here */
+	size_t overlap_steps = 0;
+	size_t at = 0;
+
+	if (outsize == 0)
+		return 0;
+	prepare_searches(&list, secrets, &whole);
+	while (has_room && at < len)
+	{
+		size_t steps = 0;
+		size_t end = find_farthest_end(&list, at, &steps);
+
+		if (at >= masked && end == 0)
+		{
+			has_room = append_char(&line, &whole, &at);
+			continue;
+		}
+		if (at >= masked)
+			has_room = append(&line, AEP_MASK, strlen(AEP_MASK));
+		else
+			overlap_steps += steps;
+
+		/* another secret may begin within this one and end behind it */
+		if (end > masked)
+			masked = end;
+		at = overlap_steps < OVERLAP_STEPS ? at + 1 : masked;
+	}
+	out[line.len] = '\0';
+	return line.len;
+}

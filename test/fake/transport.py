@@ -1,0 +1,107 @@
+"""Sends an answer, whole or broken the way a fault asks for."""
+
+import gzip
+import socket
+import struct
+import time
+from email.utils import formatdate
+
+from .answers import REASONS
+from .http_request import Gone, wait_until_gone
+
+HANG_SECONDS = 60
+PACK_FROM = 4096
+
+
+def head(answer, close=False):
+    """The status line and the headers."""
+    lines = [f'HTTP/1.1 {answer.status} {REASONS.get(answer.status, "Unknown")}',
+             'Date: ' + formatdate(usegmt=True)]
+    if answer.body or answer.chunked:
+        lines.append('Content-Type: ' + answer.content_type)
+    if answer.chunked:
+        lines.append('Transfer-Encoding: chunked')
+    elif answer.status != 204:
+        lines.append(f'Content-Length: {len(answer.body)}')
+    if close:
+        lines.append('Connection: close')
+    lines += [f'{name}: {value}' for name, value in answer.headers]
+    return ('\r\n'.join(lines) + '\r\n\r\n').encode('latin-1')
+
+
+def send(sock, request, answer, fault, idle_seconds):
+    """Sends the answer; returns whether the connection lives on."""
+    _pack(request, answer)
+    keep = request.header('connection') != 'close'
+    start = head(answer, not keep)
+    body = _chunked(answer.body) if answer.chunked else answer.body
+    if request.method == 'HEAD':
+        body = b''
+    if fault is None:
+        sock.sendall(start + body)
+        return keep
+
+    if 'delay' in fault:
+        if wait_until_gone(sock, fault.number('delay')):
+            raise Gone
+    _break(sock, request, fault, start, body)
+    if 'drip' in fault:
+        _drip(sock, start + body, fault.number('drip'))
+    else:
+        sock.sendall(start + body)
+    # A connection that is closed while idle: the next request may come first.
+    sock.settimeout(fault.number('close_after') if 'close_after' in fault else idle_seconds)
+    return keep
+
+
+def _break(sock, request, fault, start, body):
+    """Carries out the faults after which the connection is gone."""
+    middles = {'before': b'', 'before_headers': b'', 'mid_headers': start[:len(start) // 2],
+               'mid_body': start + body[:len(body) // 2]}
+
+    if 'die_kept' in fault and request.connection_request > 1:
+        raise Gone
+    if 'junk_status' in fault:
+        sock.sendall(b'this is no status line\r\n\r\n')
+        raise Gone
+    if 'badchunk' in fault:
+        chunked = start.replace(b'Content-Length: ', b'X-Length: ')
+        sock.sendall(chunked[:-2] + b'Transfer-Encoding: chunked\r\n\r\nno number\r\n')
+        raise Gone
+    if 'truncate' in fault:
+        sock.sendall(start + body[:int(fault['truncate'])])
+        raise Gone
+    for kind in ('close', 'reset', 'stall'):
+        if kind not in fault:
+            continue
+        sock.sendall(middles[fault[kind]])
+        if kind == 'stall':
+            wait_until_gone(sock, HANG_SECONDS)
+        elif kind == 'reset':
+            time.sleep(0.05)  # a reset overtakes data that was not read yet
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+        raise Gone
+
+
+def _drip(sock, data, seconds):
+    for i in range(len(data)):
+        sock.sendall(data[i:i + 1])
+        if wait_until_gone(sock, seconds):
+            raise Gone
+
+
+def _pack(request, answer):
+    packed = any(name == 'Content-Encoding' for name, _ in answer.headers)
+    if packed or answer.chunked or len(answer.body) < PACK_FROM:
+        return
+    if 'gzip' in (request.header('accept-encoding') or ''):
+        answer.body = gzip.compress(answer.body, compresslevel=1)
+        answer.headers.append(('Content-Encoding', 'gzip'))
+
+
+def _chunked(body, size=16384):
+    parts = []
+    for start in range(0, len(body), size):
+        part = body[start:start + size]
+        parts.append(b'%x\r\n%s\r\n' % (len(part), part))
+    return b''.join(parts) + b'0\r\n\r\n'
