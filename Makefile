@@ -27,6 +27,9 @@ PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
+# PGXS knows of headers only where PostgreSQL was configured to; ours are few.
+$(OBJS): $(wildcard $(srcdir)/src/*.h)
+
 # The TAP tests start servers of their own and need PostgreSQL's Perl modules
 # and IPC::Run, so plain installcheck does not run them.  With DESTDIR they use
 # the PostgreSQL there.

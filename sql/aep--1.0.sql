@@ -57,6 +57,14 @@ CREATE FUNCTION aep.create_base_connection(
 COMMENT ON FUNCTION aep.create_base_connection(text, text, text, text, aep.auth_type, text, text, integer, text, name) IS
 'Creates a base connection for this database in Experience Platform and returns its id and its etag (with the double quotes that belong to it; NULL if there is none): one row. username and password default to the user mapping''s; name to "PostgreSQL <database> at <host>:<port>"; ssl_mode to Prefer with auth_type basic; host, port and database to aep.endpoint(). Not undone by ROLLBACK. Call it in FROM: (f()).* in a select list runs it once per column. Errors: 22004 missing argument, 22023 bad argument or refused request, 42704 no such server or user mapping, 42501 no USAGE or permission denied by Experience Platform, 28000 token refused, 53400 too many requests, 08001 cannot connect, 08006 connection lost, 08007 outcome unknown, 08P01 answer not understood, 54000 answer too large, 58000 service failure.';
 
+CREATE FUNCTION aep.access_token_info(
+    server name DEFAULT 'aep',
+    OUT fetched_at timestamptz, OUT expires_at timestamptz)
+    LANGUAGE C VOLATILE PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'aep_access_token_info';
+COMMENT ON FUNCTION aep.access_token_info(name) IS
+'Returns when this session fetched the access token it holds, and when that expires: one row, of NULLs if it fetched none. Fetches nothing and never shows the token. Errors: 42704 no such server or user mapping, 42501 no USAGE on it.';
+
 -- Who may call: nobody until a DBA grants it (README, "Who may call").
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA aep FROM PUBLIC;
 REVOKE ALL ON SCHEMA aep FROM PUBLIC;

@@ -1,5 +1,7 @@
 -- Every option of SERVER and USER MAPPING: accepted, refused, hinted at.
 \set SHOW_CONTEXT never
+CREATE ROLE regress_aep_superuser SUPERUSER;
+SET ROLE regress_aep_superuser;
 CREATE SERVER aep FOREIGN DATA WRAPPER aep
     OPTIONS (org_id '5C1328435BF324E90A49402A@AdobeOrg', sandbox 'dev',
              base_url 'https://platform.adobe.io', token_url 'https://ims.example.com/ims/token/v3',
@@ -12,7 +14,7 @@ CREATE USER MAPPING FOR CURRENT_USER SERVER aep
              scopes 'openid,AdobeID', username 'acme', password 'xxxx');
 
 -- One table of values to try, each set in turn; shows SQLSTATE, message, detail and hint.
-CREATE FUNCTION try(statement text) RETURNS text LANGUAGE plpgsql AS $$
+CREATE FUNCTION pg_temp.try(statement text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     message text;
     detail text;
@@ -26,7 +28,7 @@ EXCEPTION WHEN OTHERS THEN
     RETURN concat_ws(' | ', SQLSTATE, message, nullif(detail, ''), nullif(hint, ''));
 END $$;
 
-SELECT name, value, try(format('ALTER SERVER aep OPTIONS (SET %I %L)', name, value))
+SELECT name, value, pg_temp.try(format('ALTER SERVER aep OPTIONS (SET %I %L)', name, value))
 FROM (VALUES
     ('base_url', 'https://platform.adobe.io/prefix'),
     ('base_url', 'https://platform.adobe.io:8443/'),
@@ -105,7 +107,7 @@ FROM (VALUES
     ('ca_file', '')
 ) AS v(name, value);
 
-SELECT name, value, try(format('ALTER USER MAPPING FOR CURRENT_USER SERVER aep OPTIONS (SET %I %L)', name, value))
+SELECT name, value, pg_temp.try(format('ALTER USER MAPPING FOR CURRENT_USER SERVER aep OPTIONS (SET %I %L)', name, value))
 FROM (VALUES
     ('api_key', ''),
     ('api_key', E'key\n'),
@@ -120,10 +122,10 @@ FROM (VALUES
 ) AS v(name, value);
 
 -- Unknown options name the valid ones of that catalog; secrets belong to the mapping.
-SELECT try('CREATE SERVER other FOREIGN DATA WRAPPER aep OPTIONS (org_idd ''x'')');
-SELECT try('CREATE SERVER other FOREIGN DATA WRAPPER aep OPTIONS (api_key ''x'')');
-SELECT try('CREATE USER MAPPING FOR PUBLIC SERVER aep OPTIONS (org_id ''x'')');
-SELECT try('ALTER FOREIGN DATA WRAPPER aep OPTIONS (ADD org_id ''x'')');
+SELECT pg_temp.try('CREATE SERVER other FOREIGN DATA WRAPPER aep OPTIONS (org_idd ''x'')');
+SELECT pg_temp.try('CREATE SERVER other FOREIGN DATA WRAPPER aep OPTIONS (api_key ''x'')');
+SELECT pg_temp.try('CREATE USER MAPPING FOR PUBLIC SERVER aep OPTIONS (org_id ''x'')');
+SELECT pg_temp.try('ALTER FOREIGN DATA WRAPPER aep OPTIONS (ADD org_id ''x'')');
 
 -- psql's own views show them.
 \des+ aep
@@ -131,3 +133,6 @@ SELECT srvname, usename = CURRENT_USER AS mine, array_length(umoptions, 1) AS op
 FROM pg_user_mappings WHERE srvname = 'aep';
 
 DROP SERVER aep CASCADE;
+DROP FUNCTION pg_temp.try(text);
+RESET ROLE;
+DROP ROLE regress_aep_superuser;

@@ -25,7 +25,7 @@ SELECT r ->> 'name' = format('PostgreSQL %s at db1.example.com:5433', current_da
        r #>> '{auth,params,sslMode}' AS ssl_mode
 FROM aep.base_connection_request('acme', 'xxxx') AS r;
 CREATE USER MAPPING FOR CURRENT_USER SERVER aep OPTIONS (username 'mapped', password 'mapped secret');
-SELECT aep.base_connection_request() #> '{auth,params}' - 'database' AS params;
+SELECT aep.base_connection_request() #> '{auth,params}' - 'database'::text AS params;
 SELECT aep.base_connection_request(username => 'given') #>> '{auth,params,username}' AS username;
 DROP USER MAPPING FOR CURRENT_USER SERVER aep;
 

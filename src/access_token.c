@@ -1,22 +1,228 @@
 /*
  * access_token.c
- *		Where the bearer token comes from: for now, the user mapping.
+ *		Where the bearer token comes from.
+ *
+ * IMS asks integrations to keep a token for its life, and throttles those that
+ * fetch too many.  So tokens are kept for the life of the backend, one per
+ * user mapping, until shortly before they expire, the service refuses one, or
+ * the server or mapping that it was fetched for changes.
  */
 #include "postgres.h"
 
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
 #include "access_token.h"
+#include "encoding.h"
+#include "error.h"
+#include "http.h"
+#include "reply.h"
+
+/* The Platform template's scopes in Adobe's API samples. */
+#define DEFAULT_SCOPES \
+	"openid,session,AdobeID,read_organizations,additional_info.projectedProductContext"
+
+/*
+ * A token is renewed when a tenth of its life is left, but no earlier than
+ * five minutes before its end: a day's token may still be on its way then.
+ */
+#define LONGEST_MARGIN (5 * 60 * 1000)
+
+/* One kept token. */
+typedef struct CachedToken
+{
+	Oid umid;		   /* hash key */
+	uint64 generation; /* of the server it was fetched for */
+	AepBuffer token;   /* empty: none */
+	int64 renew_at;	   /* aep_http_now() time */
+	TimestampTz fetched_at;
+	TimestampTz expires_at;
+} CachedToken;
+
+static HTAB *cache = NULL;
+
+/* The entry of a mapping, emptied if its server or mapping changed. */
+static CachedToken *
+find_entry(const AepServer *server)
+{
+	CachedToken *entry;
+	bool found;
+
+	if (cache == NULL)
+	{
+		HASHCTL control = {.keysize = sizeof(Oid), .entrysize = sizeof(CachedToken)};
+
+		cache = hash_create("aep access tokens", 8, &control, HASH_ELEM | HASH_BLOBS);
+	}
+	entry = hash_search(cache, &server->umid, HASH_ENTER, &found);
+	if (!found)
+		memset(&entry->token, 0, sizeof(entry->token));
+	if (!found || entry->generation != server->generation)
+	{
+		aep_buffer_free(&entry->token);
+		entry->generation = server->generation;
+	}
+	return entry;
+}
+
+/* The request of a token, on its way; freed whole, the secret wiped. */
+typedef struct TokenRequest
+{
+	AepBuffer form;
+	AepBuffer token; /* of the answer */
+	MemoryContextCallback release;
+} TokenRequest;
+
+static void
+release_request(void *arg)
+{
+	TokenRequest *request = arg;
+
+	aep_buffer_free(&request->form);
+	aep_buffer_free(&request->token);
+}
+
+static TokenRequest *
+begin_request(MemoryContext memory)
+{
+	TokenRequest *request = MemoryContextAllocZero(memory, sizeof(TokenRequest));
+
+	request->release.func = release_request;
+	request->release.arg = request;
+	MemoryContextRegisterResetCallback(memory, &request->release);
+	return request;
+}
+
+/* Facts: IMS's OAuth server-to-server credentials take these four fields. */
+static void
+build_form(const AepServer *server, const char *secret, AepBuffer *form)
+{
+	const char *scopes = server->scopes != NULL ? server->scopes : DEFAULT_SCOPES;
+
+	if (!aep_http_form_field(form, "grant_type", "client_credentials") ||
+		!aep_http_form_field(form, "client_id", server->api_key) ||
+		!aep_http_form_field(form, "client_secret", secret) ||
+		!aep_http_form_field(form, "scope", scopes))
+		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"),
+						errdetail("Could not build the request for an access token.")));
+}
+
+/* Sends the form and returns the seconds the token lives; raises every failure. */
+static int64
+exchange_token(const AepServer *server, TokenRequest *token_request, int64 deadline)
+{
+	static const AepHttpHeader headers[] = {
+		{"Accept", "application/json"},
+		{"Content-Type", "application/x-www-form-urlencoded"},
+	};
+	const char *secret = aep_to_utf8(server->client_secret, "option \"client_secret\"");
+	AepSecrets secrets = {0};
+	AepErrorContext context = {
+		.action = "fetch an access token",
+		.server = server->name,
+		.method = "POST",
+		.secrets = &secrets,
+		.token_request = true,
+	};
+	AepHttpRequest request = {
+		.method = "POST",
+		.url = server->token_url,
+		.headers = headers,
+		.nheaders = lengthof(headers),
+		.limits = &server->limits,
+		.repeat = AEP_HTTP_REPEAT_HARMLESS, /* at worst a token more */
+		.deadline = deadline,
+	};
+	AepHttpExchange *exchange;
+	AepReplyStatus status;
+	AepError error;
+	int64 life;
+
+	aep_secrets_add(&secrets, secret);
+	aep_secrets_add(&secrets, server->api_key);
+	build_form(server, secret, &token_request->form);
+	request.body = token_request->form.data;
+	request.body_len = token_request->form.len;
+
+	exchange = aep_http_start(&request);
+	aep_http_wait(exchange);
+	if (exchange->outcome != AEP_HTTP_COMPLETE || exchange->status / 100 != 2)
+	{
+		aep_error_from_exchange(&context, exchange, &error);
+		aep_error_raise(&error);
+	}
+	status = aep_reply_token(exchange->body.data, exchange->body.len, &token_request->token, &life);
+	if (status != AEP_REPLY_OK)
+	{
+		aep_error_token_not_understood(&context, exchange, aep_reply_status_text(status), &error);
+		aep_error_raise(&error);
+	}
+	aep_http_end(exchange);
+	return life;
+}
+
+/* Fetches a token into the entry. */
+static void
+fetch_token(const AepServer *server, CachedToken *entry, int64 deadline)
+{
+	MemoryContext memory =
+		AllocSetContextCreate(CurrentMemoryContext, "aep token", ALLOCSET_SMALL_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(memory);
+	TokenRequest *request = begin_request(memory);
+	int64 started = aep_http_now();
+	int64 life = exchange_token(server, request, deadline) * 1000;
+
+	aep_buffer_free(&entry->token);
+	entry->token = request->token;
+	request->token = (AepBuffer){0};
+	entry->renew_at = started + life - Min(life / 10, LONGEST_MARGIN);
+	entry->fetched_at = GetCurrentTimestamp();
+	entry->expires_at = TimestampTzPlusMilliseconds(entry->fetched_at, life);
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(memory);
+}
 
 const char *
-aep_access_token(const AepServer *server)
+aep_access_token(const AepServer *server, int64 deadline)
 {
-	if (server->access_token == NULL)
+	CachedToken *entry;
+
+	if (server->access_token != NULL)
+		return server->access_token;
+	if (server->client_secret == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_OPTION_NAME_NOT_FOUND),
-				 errmsg("option \"access_token\" of the user mapping for server \"%s\" is not set",
+				 errmsg("the user mapping for server \"%s\" has neither \"client_secret\" nor "
+						"\"access_token\"",
 						server->name),
-				 server->client_secret != NULL
-					 ? errdetail("Fetching a token with client_secret is not supported yet.")
-					 : 0,
-				 errhint("Use ALTER USER MAPPING ... OPTIONS (ADD access_token '...').")));
-	return server->access_token;
+				 errhint("Use ALTER USER MAPPING ... OPTIONS (ADD client_secret '...').")));
+
+	entry = find_entry(server);
+	if (entry->token.len == 0 || entry->renew_at <= aep_http_now())
+		fetch_token(server, entry, deadline);
+	return entry->token.data;
+}
+
+bool
+aep_access_token_refused(const AepServer *server)
+{
+	if (server->access_token != NULL)
+		return false;
+	aep_buffer_free(&find_entry(server)->token);
+	return true;
+}
+
+void
+aep_access_token_describe(const AepServer *server, AepAccessTokenInfo *info)
+{
+	const CachedToken *entry;
+
+	info->fetched = false;
+	if (server->access_token != NULL)
+		return;
+	entry = find_entry(server);
+	info->fetched = entry->token.len > 0;
+	info->fetched_at = entry->fetched_at;
+	info->expires_at = entry->expires_at;
 }

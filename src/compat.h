@@ -29,16 +29,16 @@
 #undef PGDLLEXPORT
 #define PGDLLEXPORT __attribute__((visibility("default")))
 #endif
-#define AEP_SQL_FUNCTION(name)                                                                     \
-	extern PGDLLEXPORT Datum name(PG_FUNCTION_ARGS);                                               \
+#define AEP_SQL_FUNCTION(name)                       \
+	extern PGDLLEXPORT Datum name(PG_FUNCTION_ARGS); \
 	PG_FUNCTION_INFO_V1(name)
 
 /* From 16 on one function answers for every kind of object. */
 #if PG_VERSION_NUM >= 160000
-#define aep_foreign_server_aclcheck(serverid, roleid, mode)                                        \
+#define aep_foreign_server_aclcheck(serverid, roleid, mode) \
 	object_aclcheck(ForeignServerRelationId, serverid, roleid, mode)
 #else
-#define aep_foreign_server_aclcheck(serverid, roleid, mode)                                        \
+#define aep_foreign_server_aclcheck(serverid, roleid, mode) \
 	pg_foreign_server_aclcheck(serverid, roleid, mode)
 #endif
 

@@ -50,8 +50,9 @@ aep_from_utf8(const char *text)
 	*to = '\0';
 	while (left > 0)
 	{
-		int done = pg_do_encoding_conversion_buf(proc, PG_UTF8, encoding, unconstify(unsigned char *, from),
-												 left, to, left * MAX_CONVERSION_GROWTH + 1, true);
+		int done = pg_do_encoding_conversion_buf(proc, PG_UTF8, encoding,
+												 unconstify(unsigned char *, from), left, to,
+												 left * MAX_CONVERSION_GROWTH + 1, true);
 
 		from += done;
 		left -= done;

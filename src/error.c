@@ -14,8 +14,10 @@
 typedef enum RuleScope
 {
 	EVERY_REQUEST,
-	ONLY_POST,	/* creates something, and cannot be repeated blindly */
-	SENT_CHANGE /* POST, PATCH, DELETE that may have reached the service */
+	TOKEN_REQUEST,	/* to IMS, for an access token */
+	ONLY_POST,		/* creates something, and cannot be repeated blindly */
+	SENT_CHANGE,	/* POST, PATCH, DELETE that may have reached the service */
+	REPEATED_CHANGE /* the same, by an attempt before the last */
 } RuleScope;
 
 typedef struct ErrorRule
@@ -29,12 +31,33 @@ typedef struct ErrorRule
 	const char *hint;
 } ErrorRule;
 
-#define TOKEN_HINT "Set a valid access_token in the user mapping, with ALTER USER MAPPING."
-#define UNKNOWN_HINT                                                                               \
+#define TOKEN_HINT \
+	"Set a valid client_secret or access_token in the user mapping, with ALTER USER MAPPING."
+#define CREDENTIAL_HINT \
+	"Check api_key, client_secret and scopes of the user mapping, and token_url of the server."
+#define UNKNOWN_HINT \
 	"The request may have been carried out. Look in Experience Platform before you try again."
 
 /* The first rule that fits decides.  Facts: Flow Service's error catalogue. */
 static const ErrorRule rules[] = {
+	{AEP_HTTP_COMPLETE, 400, NULL, TOKEN_REQUEST, ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
+	 "the credential was refused", CREDENTIAL_HINT},
+	{AEP_HTTP_COMPLETE, 401, NULL, TOKEN_REQUEST, ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
+	 "the credential was refused", CREDENTIAL_HINT},
+	{AEP_HTTP_COMPLETE, 403, NULL, TOKEN_REQUEST, ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
+	 "the credential was refused", CREDENTIAL_HINT},
+	{AEP_HTTP_COMPLETE, 412, NULL, REPEATED_CHANGE, ERRCODE_TRANSACTION_RESOLUTION_UNKNOWN,
+	 "the outcome is unknown", UNKNOWN_HINT},
+	{AEP_HTTP_COMPLETE, 429, NULL, REPEATED_CHANGE, ERRCODE_TRANSACTION_RESOLUTION_UNKNOWN,
+	 "the outcome is unknown", UNKNOWN_HINT},
+	{AEP_HTTP_COMPLETE, 502, NULL, REPEATED_CHANGE, ERRCODE_TRANSACTION_RESOLUTION_UNKNOWN,
+	 "the outcome is unknown", UNKNOWN_HINT},
+	{AEP_HTTP_COMPLETE, 503, NULL, REPEATED_CHANGE, ERRCODE_TRANSACTION_RESOLUTION_UNKNOWN,
+	 "the outcome is unknown", UNKNOWN_HINT},
+	{AEP_HTTP_COMPLETE, 504, NULL, REPEATED_CHANGE, ERRCODE_TRANSACTION_RESOLUTION_UNKNOWN,
+	 "the outcome is unknown", UNKNOWN_HINT},
+	{AEP_HTTP_NOT_CONNECTED, 0, NULL, REPEATED_CHANGE, ERRCODE_TRANSACTION_RESOLUTION_UNKNOWN,
+	 "the outcome is unknown", UNKNOWN_HINT},
 	{AEP_HTTP_COMPLETE, 0, "FLOW-1418", EVERY_REQUEST, ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST,
 	 "flows still use it", "Delete the flows that use it first."},
 	{AEP_HTTP_COMPLETE, 0, "FLOW-2114", EVERY_REQUEST, ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
@@ -65,6 +88,9 @@ static const ErrorRule rules[] = {
 	 "the outcome is unknown", UNKNOWN_HINT},
 	{AEP_HTTP_COMPLETE, 0, NULL, EVERY_REQUEST, ERRCODE_SYSTEM_ERROR,
 	 "Experience Platform did not carry it out", NULL},
+	{AEP_HTTP_TOO_LARGE, 0, NULL, SENT_CHANGE, ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+	 "the answer is too large",
+	 UNKNOWN_HINT " The server option max_response_size sets the limit."},
 	{AEP_HTTP_TOO_LARGE, 0, NULL, EVERY_REQUEST, ERRCODE_PROGRAM_LIMIT_EXCEEDED,
 	 "the answer is too large", "The server option max_response_size sets the limit."},
 	{AEP_HTTP_NOT_CONNECTED, 0, NULL, EVERY_REQUEST,
@@ -87,22 +113,28 @@ code_fits(const char *rule, const char *code)
 }
 
 static bool
-scope_fits(RuleScope scope, const char *method, bool sent)
+scope_fits(RuleScope scope, const AepErrorContext *context, const AepHttpExchange *exchange)
 {
+	bool change = strcmp(context->method, "GET") != 0 && !context->token_request;
+
 	switch (scope)
 	{
 		case EVERY_REQUEST:
 			return true;
+		case TOKEN_REQUEST:
+			return context->token_request;
 		case ONLY_POST:
-			return strcmp(method, "POST") == 0;
+			return change && strcmp(context->method, "POST") == 0;
 		case SENT_CHANGE:
-			return sent && strcmp(method, "GET") != 0;
+			return change && exchange->sent;
+		case REPEATED_CHANGE:
+			return change && exchange->maybe_done;
 	}
 	return false;
 }
 
 static const ErrorRule *
-find_rule(const AepHttpExchange *exchange, const char *code, const char *method)
+find_rule(const AepErrorContext *context, const AepHttpExchange *exchange, const char *code)
 {
 	for (int i = 0; i < lengthof(rules); i++)
 	{
@@ -111,7 +143,7 @@ find_rule(const AepHttpExchange *exchange, const char *code, const char *method)
 		if (rule->outcome == exchange->outcome &&
 			(rule->status == 0 || rule->status == exchange->status) &&
 			(rule->code == NULL || code_fits(rule->code, code)) &&
-			scope_fits(rule->scope, method, exchange->sent))
+			scope_fits(rule->scope, context, exchange))
 			return rule;
 	}
 	pg_unreachable();
@@ -174,11 +206,10 @@ aep_error_from_exchange(const AepErrorContext *context, AepHttpExchange *exchang
 {
 	AepServiceError service = {0};
 	const ErrorRule *rule;
-	const char *wait;
 
 	if (exchange->outcome == AEP_HTTP_COMPLETE)
 		aep_reply_error(exchange->body.data, exchange->body.len, context->secrets, &service);
-	rule = find_rule(exchange, service.code, context->method);
+	rule = find_rule(context, exchange, service.code);
 
 	error->sqlstate = rule->sqlstate;
 	error->message = psprintf("could not %s on server \"%s\": %s", context->action, context->server,
@@ -187,9 +218,13 @@ aep_error_from_exchange(const AepErrorContext *context, AepHttpExchange *exchang
 						? answer_detail(context, exchange, &service)
 						: failure_detail(context, exchange);
 	error->hint = rule->hint;
-	wait = header_shown(context, exchange, "retry-after");
-	if (exchange->status == 429 && wait != NULL)
-		error->hint = psprintf("The service asks to wait: Retry-After: %s.", wait);
+	if (exchange->retry_after_too_long)
+		error->hint = psprintf("The service asks to wait %lld s before the next request, which is "
+							   "longer than request_timeout leaves.",
+							   (long long) exchange->retry_after);
+	else if (exchange->status == 429 && exchange->retry_after > 0)
+		error->hint = psprintf("The service asks to wait %lld s before the next request.",
+							   (long long) exchange->retry_after);
 }
 
 void
@@ -202,6 +237,17 @@ aep_error_not_understood(const AepErrorContext *context, AepHttpExchange *exchan
 	error->detail = psprintf("The answer with HTTP status %d %s: \"%s\".", exchange->status, why,
 							 shown(context->secrets, exchange->body.data, exchange->body.len));
 	error->hint = strcmp(context->method, "GET") == 0 ? NULL : UNKNOWN_HINT;
+}
+
+void
+aep_error_token_not_understood(const AepErrorContext *context, AepHttpExchange *exchange,
+							   const char *why, AepError *error)
+{
+	error->sqlstate = ERRCODE_PROTOCOL_VIOLATION;
+	error->message = psprintf("could not understand the answer to \"%s\" on server \"%s\"",
+							  context->action, context->server);
+	error->detail = psprintf("The answer with HTTP status %d %s.", exchange->status, why);
+	error->hint = NULL;
 }
 
 void

@@ -15,6 +15,7 @@ typedef struct AepErrorContext
 	const char *server; /* name of the foreign server */
 	const char *method;
 	const AepSecrets *secrets; /* none of them reaches the user */
+	bool token_request;		   /* to IMS, for an access token */
 } AepErrorContext;
 
 /* An error not yet raised; texts in the database's encoding. */
@@ -39,6 +40,11 @@ extern void aep_error_from_exchange(const AepErrorContext *context, AepHttpExcha
  */
 extern void aep_error_not_understood(const AepErrorContext *context, AepHttpExchange *exchange,
 									 const char *why, AepError *error);
+
+/* The same for the answer of IMS, which may hold a token and is not shown. */
+extern void aep_error_token_not_understood(const AepErrorContext *context,
+										   AepHttpExchange *exchange, const char *why,
+										   AepError *error);
 
 /* Raises it. */
 extern void aep_error_raise(const AepError *error) pg_attribute_noreturn();

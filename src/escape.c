@@ -45,55 +45,13 @@ read_digits(const AepText *text, size_t at, size_t max, uint32_t base, uint32_t 
 	return count;
 }
 
-size_t
-aep_escape_backslashes(const AepText *text, size_t at)
-{
-	size_t count = 0;
-
-	while (count < AEP_MAX_BACKSLASHES && at + count < text->len && text->data[at + count] == '\\')
-		count++;
-	return count;
-}
-
-/* uXXXX; 0 if the place has none */
+/* uXXXX */
 static size_t
 read_u(const AepText *text, size_t at, uint32_t *code)
 {
 	if (at >= text->len || text->data[at] != 'u' || read_digits(text, at + 1, 4, 16, code) != 4)
 		return 0;
 	return 5;
-}
-
-/* uXXXX, or two of them that make a surrogate pair */
-static size_t
-read_u_escape(const AepText *text, size_t at, uint32_t *code)
-{
-	size_t size = read_u(text, at, code);
-	size_t backslashes;
-	uint32_t low;
-
-	if (size == 0 || *code < 0xd800 || *code > 0xdbff)
-		return size;
-	backslashes = aep_escape_backslashes(text, at + size);
-	if (backslashes == 0 || read_u(text, at + size + backslashes, &low) == 0 || low < 0xdc00 ||
-		low > 0xdfff)
-		return size;
-	*code = 0x10000 + ((*code - 0xd800) << 10) + (low - 0xdc00);
-	return size + backslashes + 5;
-}
-
-/* What follows the backslashes of a JSON escape. */
-static size_t
-read_backslash_escape(const AepText *text, size_t at, uint32_t *code)
-{
-	static const char letters[] = "bfnrt";
-	static const char meanings[] = "\b\f\n\r\t";
-	const char *letter = memchr(letters, text->data[at], sizeof(letters) - 1);
-
-	if (letter == NULL)
-		return read_u_escape(text, at, code);
-	*code = (unsigned char) meanings[letter - letters];
-	return 1;
 }
 
 /* %XX, as often as the character has bytes */
@@ -157,8 +115,86 @@ read_entity(const AepText *text, size_t at, uint32_t *code)
 	return read_numeric_entity(text, at, code);
 }
 
+/* A backslash that is escaped at a place; returns the length of the escape. */
+static size_t
+read_escaped_backslash(const AepText *text, size_t at, bool behind_backslashes)
+{
+	uint32_t code = 0;
+	size_t size = 0;
+
+	if (text->data[at] == '%')
+		size = 1 + read_digits(text, at + 1, 2, 16, &code);
+	else if (text->data[at] == '&')
+		size = read_numeric_entity(text, at, &code);
+	else if (behind_backslashes)
+		size = read_u(text, at, &code);
+	return code == '\\' ? size : 0;
+}
+
 size_t
-aep_escape_read(const AepText *text, size_t at, uint32_t *code)
+aep_escape_plain_backslashes(const AepText *text, size_t at)
+{
+	size_t count = 0;
+
+	while (count < AEP_MAX_BACKSLASHES && at + count < text->len && text->data[at + count] == '\\')
+		count++;
+	return count;
+}
+
+size_t
+aep_escape_backslashes(const AepText *text, size_t at, size_t *count)
+{
+	size_t start = at;
+
+	*count = 0;
+	while (*count < AEP_MAX_BACKSLASHES && at < text->len)
+	{
+		size_t size = 1;
+
+		if (text->data[at] != '\\')
+			size = read_escaped_backslash(text, at, *count > 0);
+		if (size == 0)
+			break;
+		at += size;
+		++*count;
+	}
+	return at - start;
+}
+
+/* uXXXX, or two of them that make a surrogate pair */
+static size_t
+read_u_escape(const AepText *text, size_t at, uint32_t *code)
+{
+	size_t size = read_u(text, at, code);
+	size_t low_at;
+	size_t backslashes;
+	uint32_t low;
+
+	if (size == 0 || *code < 0xd800 || *code > 0xdbff)
+		return size;
+	low_at = at + size + aep_escape_backslashes(text, at + size, &backslashes);
+	if (backslashes == 0 || read_u(text, low_at, &low) == 0 || low < 0xdc00 || low > 0xdfff)
+		return size;
+	*code = 0x10000 + ((*code - 0xd800) << 10) + (low - 0xdc00);
+	return low_at + 5 - at;
+}
+
+/* What follows the backslashes of a JSON escape. */
+static size_t
+read_backslash_escape(const AepText *text, size_t at, uint32_t *code)
+{
+	static const char letters[] = "bfnrt";
+	static const char meanings[] = "\b\f\n\r\t";
+	const char *letter = memchr(letters, text->data[at], sizeof(letters) - 1);
+
+	if (letter == NULL)
+		return read_u_escape(text, at, code);
+	*code = (unsigned char) meanings[letter - letters];
+	return 1;
+}
+
+size_t
+aep_escape_read(const AepText *text, size_t at, bool behind_backslashes, uint32_t *code)
 {
 	switch (text->data[at])
 	{
@@ -170,8 +206,6 @@ aep_escape_read(const AepText *text, size_t at, uint32_t *code)
 			*code = ' ';
 			return 1;
 		default:
-			if (at == 0 || text->data[at - 1] != '\\')
-				return 0;
-			return read_backslash_escape(text, at, code);
+			return behind_backslashes ? read_backslash_escape(text, at, code) : 0;
 	}
 }

@@ -4,12 +4,13 @@
  *		or the one that is escaped there.
  *
  * Plain C, never fails, allocates nothing.  The readers serve mask.c, which
- * has to recognize what others wrote; so they accept what any of JSON, URLs
- * and HTML would, and look at no context but the text itself.
+ * has to recognize what others wrote, so they take what any of JSON, URLs and
+ * HTML would.
  */
 #ifndef AEP_ESCAPE_H
 #define AEP_ESCAPE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,13 +31,21 @@ extern size_t aep_escape_plain(const AepText *text, size_t at, uint32_t *code);
 
 /*
  * Reads the character that is escaped at a place; returns the length of the
- * escape, 0 if there is none: %C3%A9, '+' for a blank, &amp; &#233; &#xe9;
- * and, if a backslash stands just before the place, n, u00e9 and the like (a
- * surrogate pair with the backslashes between its halves).
+ * escape, 0 if there is none: %C3%A9, '+' for a blank, &amp; &#233; &#xe9; and,
+ * behind backslashes, n, u00e9 and the like, a surrogate pair with all that is
+ * between its halves.
  */
-extern size_t aep_escape_read(const AepText *text, size_t at, uint32_t *code);
+extern size_t aep_escape_read(const AepText *text, size_t at, bool behind_backslashes,
+							  uint32_t *code);
 
-/* Number of backslashes from a place on, counted up to AEP_MAX_BACKSLASHES. */
-extern size_t aep_escape_backslashes(const AepText *text, size_t at);
+/*
+ * Reads the backslashes from a place on, be they plain or escaped (%5C, \u005c
+ * and so on); returns their length and sets *count to their number, counting
+ * no farther than AEP_MAX_BACKSLASHES.
+ */
+extern size_t aep_escape_backslashes(const AepText *text, size_t at, size_t *count);
+
+/* The same for plain ones only; their length is their number. */
+extern size_t aep_escape_plain_backslashes(const AepText *text, size_t at);
 
 #endif /* AEP_ESCAPE_H */

@@ -16,6 +16,7 @@
 #include "flow_service.h"
 #include "http.h"
 #include "option.h"
+#include "pending.h"
 
 #define FLOW_SERVICE_PATH "/data/foundation/flowservice"
 
@@ -28,7 +29,9 @@ typedef struct FlowCall
 	const AepServer *server;
 	AepErrorContext context;
 	AepSecrets secrets;
-	AepBuffer body; /* of the request */
+	AepBuffer body;		 /* of the request */
+	int64 deadline;		 /* aep_http_now() time by which all of it must end */
+	AepPending *pending; /* what it creates; NULL: nothing */
 	AepHttpExchange *exchange;
 	MemoryContext memory;
 	MemoryContext caller;
@@ -50,6 +53,7 @@ begin_call(const AepServer *server, const char *method, const char *action)
 	FlowCall *call = MemoryContextAllocZero(memory, sizeof(FlowCall));
 
 	call->server = server;
+	call->deadline = aep_http_now() + server->limits.request_timeout;
 	call->context.action = action;
 	call->context.method = method;
 	call->context.server = server->name;
@@ -87,12 +91,12 @@ flow_url(const AepServer *server, const char *path)
 	return psprintf("%.*s%s%s", len, server->base_url, FLOW_SERVICE_PATH, path);
 }
 
-/* Sends the request, with call->body if there is one, and waits for its end. */
+/* Sends the request once more or for the first time, and waits for its end. */
 static void
-send_call(FlowCall *call, const char *path)
+exchange_call(FlowCall *call, const char *path)
 {
 	const AepServer *server = call->server;
-	const char *token = aep_access_token(server);
+	const char *token = aep_access_token(server, call->deadline);
 	char *authorization = psprintf("Bearer %s", token);
 	const AepHttpHeader headers[] = {
 		{"Authorization", authorization},
@@ -102,6 +106,7 @@ send_call(FlowCall *call, const char *path)
 		{"Accept", "application/json"},
 		{"Content-Type", "application/json"}, /* last: only with a body */
 	};
+	bool creates = strcmp(call->context.method, "POST") == 0;
 	AepHttpRequest request = {
 		.method = call->context.method,
 		.url = flow_url(server, path),
@@ -110,13 +115,64 @@ send_call(FlowCall *call, const char *path)
 		.body = call->body.data,
 		.body_len = call->body.len,
 		.limits = &server->limits,
+		.repeat = creates ? AEP_HTTP_REPEAT_UNPROCESSED : AEP_HTTP_REPEAT_HARMLESS,
+		.deadline = call->deadline,
+		.sent = call->pending != NULL ? aep_pending_sent(call->pending) : NULL,
 	};
 
 	aep_secrets_add(&call->secrets, token);
-	aep_secrets_add(&call->secrets, server->api_key);
 	call->exchange = aep_http_start(&request);
 	explicit_bzero(authorization, strlen(authorization));
 	aep_http_wait(call->exchange);
+}
+
+/*
+ * The service did not take the token, and so did nothing.  Facts: the gateway
+ * says 401, Flow Service 400 with a code of its own.
+ */
+static bool
+token_refused(FlowCall *call)
+{
+	AepHttpExchange *exchange = call->exchange;
+	AepServiceError service;
+
+	if (exchange->outcome != AEP_HTTP_COMPLETE)
+		return false;
+	if (exchange->status != 400)
+		return exchange->status == 401;
+	aep_reply_error(exchange->body.data, exchange->body.len, NULL, &service);
+	return strncmp(service.code, "FLOW-2114", 9) == 0 || strncmp(service.code, "FLOW-2115", 9) == 0;
+}
+
+/* Sends the request, with call->body if there is one, and waits for its end. */
+static void
+send_call(FlowCall *call, const char *path)
+{
+	int secrets;
+
+	aep_secrets_add(&call->secrets, call->server->api_key);
+	secrets = call->secrets.count;
+	exchange_call(call, path);
+	if (token_refused(call) && aep_access_token_refused(call->server))
+	{
+		call->secrets.count = secrets; /* the refused token is gone */
+		aep_http_end(call->exchange);
+		exchange_call(call, path);
+	}
+}
+
+/* Tells what the answer means for the object that was to be created. */
+static void
+settle_pending(FlowCall *call, const AepError *error)
+{
+	if (call->pending == NULL)
+		return;
+	if (error->sqlstate == ERRCODE_TRANSACTION_RESOLUTION_UNKNOWN ||
+		error->sqlstate == ERRCODE_PROGRAM_LIMIT_EXCEEDED ||
+		error->sqlstate == ERRCODE_OUT_OF_MEMORY)
+		aep_pending_unknown(call->pending);
+	else
+		aep_pending_forget(call->pending);
 }
 
 /* Raises the error unless the answer is a complete 2xx. */
@@ -129,6 +185,7 @@ require_success(FlowCall *call)
 	if (exchange->outcome == AEP_HTTP_COMPLETE && exchange->status / 100 == 2)
 		return;
 	aep_error_from_exchange(&call->context, exchange, &error);
+	settle_pending(call, &error);
 	aep_error_raise(&error);
 }
 
@@ -152,10 +209,7 @@ read_created(FlowCall *call, AepCreated *created)
 	AepReplyStatus status = aep_reply_created(answer->data, answer->len, created);
 	AepError error;
 
-	if (created->id[0] != '\0')
-		ereport(LOG, (errmsg("created base connection %s on server \"%s\"", created->id,
-							 call->server->name),
-					  errhidestmt(true), errhidecontext(true)));
+	aep_pending_created(call->pending, created->id[0] != '\0' ? created->id : NULL);
 	if (status == AEP_REPLY_OK)
 		return;
 	aep_error_not_understood(&call->context, call->exchange, aep_reply_status_text(status), &error);
@@ -175,6 +229,8 @@ aep_flow_create_connection(const AepServer *server, const AepBaseConnection *con
 	aep_secrets_add(&call->secrets, utf8.password);
 	if (!aep_payload_base_connection(&utf8, &call->body))
 		out_of_memory();
+	call->pending =
+		aep_pending_register("base connection", "connections", connection->name, server->name);
 	send_call(call, "/connections");
 	require_success(call);
 	read_created(call, created);

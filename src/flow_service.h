@@ -15,8 +15,8 @@
  * error.c, 22021 for text that cannot be sent, 08P01 for an answer without a
  * usable id, HV00J for an incomplete server.
  */
-extern void aep_flow_create_connection(const AepServer *server,
-									   const AepBaseConnection *connection, AepCreated *created);
+extern void aep_flow_create_connection(const AepServer *server, const AepBaseConnection *connection,
+									   AepCreated *created);
 
 /*
  * The body that the call above would send, secrets masked: JSON text in the

@@ -13,16 +13,20 @@
 #include "postgres.h"
 
 #include <arpa/inet.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <string.h>
 
 #include <curl/curl.h>
 
+#include "access/xact.h"
+#include "lib/ilist.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
 #include "compat.h"
 #include "http.h"
+#include "retry.h"
 #include "wait.h"
 
 /*
@@ -38,11 +42,12 @@ typedef struct AepHttpTransfer
 	AepHttpExchange exchange; /* first: the caller's pointer */
 	MemoryContext context;
 	MemoryContextCallback release;
-	CURL *easy;
+	dlist_node node; /* in "transfers" */
+	CURL *easy;		 /* NULL: given back */
 	struct curl_slist *headers;
-	const char *body; /* what is left to send */
-	size_t body_left;
-	size_t max_response_size;
+	AepHttpRequest request; /* without headers and URL: libcurl has those */
+	size_t body_sent;
+	int64 resume_at; /* aep_http_now() time; -1: not pausing */
 	bool too_large;
 	bool no_memory;
 	bool begun; /* connected: the request may be on its way */
@@ -50,6 +55,10 @@ typedef struct AepHttpTransfer
 } AepHttpTransfer;
 
 static CURLM *multi = NULL;
+
+/* All exchanges that hold a handle, and how many of them pause. */
+static dlist_head transfers = DLIST_STATIC_INIT(transfers);
+static int pausing = 0;
 
 /* Wipes a string of libcurl's or ours; headers hold the token and the key. */
 static void
@@ -60,26 +69,59 @@ free_headers(struct curl_slist *headers)
 	curl_slist_free_all(headers);
 }
 
-/*
- * Reset callback of the exchange's context; also the only place that frees a
- * transfer.  Tolerates one that was built only half way.
- */
+/* Takes a transfer off the multi handle and wipes it; may be called again. */
 static void
-release_transfer(void *arg)
+stop_transfer(AepHttpTransfer *transfer)
 {
-	AepHttpTransfer *transfer = arg;
+	if (transfer->easy == NULL)
+		return;
 
-	if (transfer->easy != NULL)
-	{
-		/* a handle that is on no multi handle any more is left alone */
-		if (multi != NULL)
-			aep_wait_remove(multi, transfer->easy);
-		curl_easy_cleanup(transfer->easy);
-		transfer->easy = NULL;
-	}
+	/* no multi handle: it was discarded, with all that was on it */
+	if (multi != NULL)
+		aep_wait_remove(multi, transfer->easy);
+	curl_easy_cleanup(transfer->easy);
+	transfer->easy = NULL;
 	free_headers(transfer->headers);
 	transfer->headers = NULL;
 	aep_buffer_free(&transfer->exchange.body);
+	if (transfer->resume_at >= 0)
+		pausing--;
+	dlist_delete(&transfer->node);
+}
+
+/* Reset callback of the exchange's context. */
+static void
+release_transfer(void *arg)
+{
+	stop_transfer(arg);
+}
+
+/*
+ * An error may leave an exchange in a memory context that lives on for a
+ * while, until ROLLBACK say; its connection must not.  No exchange outlives
+ * the call that started it, so whatever aborts, all of them are over.
+ */
+static void
+stop_all_transfers(void)
+{
+	dlist_mutable_iter iter;
+
+	dlist_foreach_modify(iter, &transfers)
+		stop_transfer(dlist_container(AepHttpTransfer, node, iter.cur));
+}
+
+static void
+transaction_ended(XactEvent event, void *arg)
+{
+	if (event == XACT_EVENT_ABORT)
+		stop_all_transfers();
+}
+
+static void
+subtransaction_ended(SubXactEvent event, SubTransactionId subid, SubTransactionId parent, void *arg)
+{
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+		stop_all_transfers();
 }
 
 /*
@@ -111,6 +153,11 @@ ensure_multi(void)
 	 */
 	if (!initialized && curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not initialize libcurl")));
+	if (!initialized)
+	{
+		RegisterXactCallback(transaction_ended, NULL);
+		RegisterSubXactCallback(subtransaction_ended, NULL);
+	}
 	initialized = true;
 
 	fresh = curl_multi_init();
@@ -129,7 +176,7 @@ body_arrived(char *data, size_t size, size_t nmemb, void *arg)
 	AepBuffer *body = &transfer->exchange.body;
 	size_t len = size * nmemb;
 
-	if (len > transfer->max_response_size - body->len)
+	if (len > (size_t) transfer->request.limits->max_response_size - body->len)
 	{
 		transfer->too_large = true;
 		return 0;
@@ -151,11 +198,10 @@ static size_t
 body_wanted(char *buffer, size_t size, size_t nitems, void *arg)
 {
 	AepHttpTransfer *transfer = arg;
-	size_t len = Min(size * nitems, transfer->body_left);
+	size_t len = Min(size * nitems, transfer->request.body_len - transfer->body_sent);
 
-	memcpy(buffer, transfer->body, len);
-	transfer->body += len;
-	transfer->body_left -= len;
+	memcpy(buffer, transfer->request.body + transfer->body_sent, len);
+	transfer->body_sent += len;
 	return len;
 }
 
@@ -163,17 +209,21 @@ body_wanted(char *buffer, size_t size, size_t nitems, void *arg)
 static int
 request_begins(void *arg, char *ip, char *local_ip, int port, int local_port)
 {
-	((AepHttpTransfer *) arg)->begun = true;
+	AepHttpTransfer *transfer = arg;
+
+	transfer->begun = true;
+	if (transfer->request.sent != NULL)
+		*transfer->request.sent = true;
 	return CURL_PREREQFUNC_OK;
 }
 
 /* Sets an option, and lets no failure pass unseen. */
-#define SETOPT(easy, option, value)                                                                \
-	do                                                                                             \
-	{                                                                                              \
-		CURLcode setopt_code = curl_easy_setopt(easy, option, value);                              \
-		if (setopt_code != CURLE_OK)                                                               \
-			setopt_failed(#option, setopt_code);                                                   \
+#define SETOPT(easy, option, value)                                   \
+	do                                                                \
+	{                                                                 \
+		CURLcode setopt_code = curl_easy_setopt(easy, option, value); \
+		if (setopt_code != CURLE_OK)                                  \
+			setopt_failed(#option, setopt_code);                      \
 	} while (0)
 
 static void
@@ -182,9 +232,9 @@ setopt_failed(const char *option, CURLcode code)
 	if (code == CURLE_OUT_OF_MEMORY)
 		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"),
 						errdetail("libcurl could not set %s.", option)));
-	ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
-					errmsg("could not set libcurl option %s", option),
-					errdetail("libcurl says: %s.", curl_easy_strerror(code))));
+	ereport(ERROR,
+			(errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not set libcurl option %s", option),
+			 errdetail("libcurl says: %s.", curl_easy_strerror(code))));
 }
 
 static void
@@ -214,8 +264,6 @@ set_method(AepHttpTransfer *transfer, const AepHttpRequest *request)
 		add_header(transfer, request->headers[i].name, request->headers[i].value);
 	if (request->body != NULL)
 	{
-		transfer->body = request->body;
-		transfer->body_left = request->body_len;
 		SETOPT(easy, CURLOPT_POST, 1L);
 		SETOPT(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t) request->body_len);
 		SETOPT(easy, CURLOPT_READFUNCTION, body_wanted);
@@ -241,13 +289,19 @@ set_destination(AepHttpTransfer *transfer, const AepHttpRequest *request)
 	SETOPT(easy, CURLOPT_SSL_VERIFYPEER, 1L);
 	SETOPT(easy, CURLOPT_SSL_VERIFYHOST, 2L);
 	if (limits->ca_file != NULL)
+	{
 		SETOPT(easy, CURLOPT_CAINFO, limits->ca_file);
+		SETOPT(easy, CURLOPT_CAPATH, NULL); /* instead of the system's, not beside it */
+	}
 
 	/* "" turns the proxy variables of the postmaster's environment off */
 	SETOPT(easy, CURLOPT_PROXY, secure && limits->proxy != NULL ? limits->proxy : "");
 	SETOPT(easy, CURLOPT_NOPROXY, "");
 	if (limits->ca_file != NULL && limits->proxy != NULL)
+	{
 		SETOPT(easy, CURLOPT_PROXY_CAINFO, limits->ca_file);
+		SETOPT(easy, CURLOPT_PROXY_CAPATH, NULL);
+	}
 }
 
 static void
@@ -255,9 +309,7 @@ set_limits(AepHttpTransfer *transfer, const AepHttpLimits *limits)
 {
 	CURL *easy = transfer->easy;
 
-	transfer->max_response_size = limits->max_response_size;
 	SETOPT(easy, CURLOPT_CONNECTTIMEOUT_MS, (long) limits->connect_timeout);
-	SETOPT(easy, CURLOPT_TIMEOUT_MS, (long) limits->request_timeout);
 	SETOPT(easy, CURLOPT_MAXAGE_CONN, MAX_IDLE_SECONDS);
 	SETOPT(easy, CURLOPT_ACCEPT_ENCODING, "gzip");
 	SETOPT(easy, CURLOPT_NOSIGNAL, 1L);
@@ -281,13 +333,31 @@ set_callbacks(AepHttpTransfer *transfer)
 	SETOPT(easy, CURLOPT_CLOSESOCKETFUNCTION, aep_wait_close_socket);
 }
 
+/* Sends the request, for the first time or again, within the time left. */
+static void
+start_attempt(AepHttpTransfer *transfer)
+{
+	int64 left = transfer->request.deadline - aep_wait_now();
+	CURLMcode code;
+
+	SETOPT(transfer->easy, CURLOPT_TIMEOUT_MS, (long) Max(left, 1));
+	transfer->exchange.attempts++;
+	transfer->exchange.body.len = 0;
+	transfer->body_sent = 0;
+	transfer->begun = false;
+	transfer->error[0] = '\0';
+	code = aep_wait_add(multi, transfer->easy);
+	if (code != CURLM_OK)
+		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not start an HTTP request"),
+						errdetail("libcurl says: %s.", curl_multi_strerror(code))));
+}
+
 AepHttpExchange *
 aep_http_start(const AepHttpRequest *request)
 {
 	MemoryContext context;
 	MemoryContext caller;
 	AepHttpTransfer *transfer;
-	CURLMcode code;
 
 	ensure_multi();
 	context = AllocSetContextCreate(CurrentMemoryContext, "aep request", ALLOCSET_SMALL_SIZES);
@@ -295,6 +365,8 @@ aep_http_start(const AepHttpRequest *request)
 	transfer = palloc0(sizeof(AepHttpTransfer));
 	transfer->exchange.transfer = transfer;
 	transfer->context = context;
+	transfer->request = *request;
+	transfer->resume_at = -1;
 	transfer->release.func = release_transfer;
 	transfer->release.arg = transfer;
 	MemoryContextRegisterResetCallback(context, &transfer->release);
@@ -303,30 +375,55 @@ aep_http_start(const AepHttpRequest *request)
 	if (transfer->easy == NULL)
 		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"),
 						errdetail("libcurl could not create a handle.")));
+	dlist_push_tail(&transfers, &transfer->node);
 	set_callbacks(transfer);
 	set_destination(transfer, request);
 	set_limits(transfer, request->limits);
 	set_method(transfer, request);
-
-	code = aep_wait_add(multi, transfer->easy);
-	if (code != CURLM_OK)
-		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not start an HTTP request"),
-						errdetail("libcurl says: %s.", curl_multi_strerror(code))));
+	start_attempt(transfer);
 	MemoryContextSwitchTo(caller);
 	return &transfer->exchange;
 }
 
-/* Notes how a transfer ended. */
+/*
+ * A failure to connect that may pass: refused, unreachable, timed out, reset
+ * during the TLS handshake, a name server that does not answer.  Never a name
+ * that does not exist or a certificate that is not to be trusted.
+ */
+static bool
+may_pass(CURLcode code, const char *reason)
+{
+	switch (code)
+	{
+		case CURLE_COULDNT_CONNECT:
+		case CURLE_OPERATION_TIMEDOUT:
+			return true;
+		case CURLE_COULDNT_RESOLVE_HOST:
+			/* only newer versions of libcurl give the resolver's reason */
+			return strstr(reason, gai_strerror(EAI_AGAIN)) != NULL;
+		case CURLE_SSL_CONNECT_ERROR:
+			/* what OpenSSL itself objects to begins with "error:" */
+			return strstr(reason, "error:") == NULL;
+		default:
+			return false;
+	}
+}
+
+/* Notes how an attempt ended. */
 static void
-finish_transfer(AepHttpTransfer *transfer, CURLcode code)
+finish_attempt(AepHttpTransfer *transfer, CURLcode code)
 {
 	AepHttpExchange *exchange = &transfer->exchange;
 	long status = 0;
+	curl_off_t retry_after = 0;
 
 	curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
+	curl_easy_getinfo(transfer->easy, CURLINFO_RETRY_AFTER, &retry_after);
 	exchange->status = (int) status;
 	exchange->sent = transfer->begun;
+	exchange->retry_after = Max(retry_after, 0);
 	exchange->reason = transfer->error[0] != '\0' ? transfer->error : curl_easy_strerror(code);
+	exchange->transient = false;
 
 	if (code == CURLE_OK)
 		exchange->outcome = AEP_HTTP_COMPLETE;
@@ -337,7 +434,38 @@ finish_transfer(AepHttpTransfer *transfer, CURLcode code)
 	else if (transfer->begun)
 		exchange->outcome = AEP_HTTP_BROKEN;
 	else
+	{
 		exchange->outcome = AEP_HTTP_NOT_CONNECTED;
+		exchange->transient = may_pass(code, exchange->reason);
+	}
+}
+
+/* Puts a failed exchange to sleep until its next attempt, if it gets one. */
+static void
+pause_transfer(AepHttpTransfer *transfer)
+{
+	AepHttpExchange *exchange = &transfer->exchange;
+	const AepHttpRequest *request = &transfer->request;
+	int64 now = aep_wait_now();
+	int64 pause = aep_retry_pause(exchange, request->repeat, request->limits->max_attempts,
+								  request->deadline - now);
+
+	if (pause < 0)
+		return;
+	if (exchange->status != 0)
+		ereport(DEBUG1,
+				(errmsg_internal("HTTP status %d to %s, attempt %d of %d: trying again in %d ms",
+								 exchange->status, request->method, exchange->attempts,
+								 request->limits->max_attempts, (int) pause)));
+	else
+		ereport(DEBUG1,
+				(errmsg_internal("%s failed, attempt %d of %d: trying again in %d ms: %s",
+								 request->method, exchange->attempts, request->limits->max_attempts,
+								 (int) pause, exchange->reason)));
+	exchange->maybe_done |= aep_retry_maybe_done(exchange);
+	exchange->outcome = AEP_HTTP_PENDING;
+	transfer->resume_at = now + pause;
+	pausing++;
 }
 
 /* Takes note of all transfers that libcurl has finished. */
@@ -351,13 +479,45 @@ collect_finished(void)
 	{
 		char *private = NULL;
 		CURLcode code = message->data.result;
+		AepHttpTransfer *transfer;
 
 		if (message->msg != CURLMSG_DONE)
 			continue;
 		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &private);
-		aep_wait_remove(multi, message->easy_handle);
-		finish_transfer((AepHttpTransfer *) private, code);
+		transfer = (AepHttpTransfer *) private;
+		aep_wait_remove(multi, transfer->easy);
+		finish_attempt(transfer, code);
+		pause_transfer(transfer);
 	}
+}
+
+/* Starts what has paused long enough; ms until the next is due, -1: none pauses. */
+static long
+resume_transfers(void)
+{
+	int64 now;
+	int64 next = -1;
+	dlist_iter iter;
+
+	if (pausing == 0)
+		return -1;
+	now = aep_wait_now();
+	dlist_foreach(iter, &transfers)
+	{
+		AepHttpTransfer *transfer = dlist_container(AepHttpTransfer, node, iter.cur);
+
+		if (transfer->resume_at < 0)
+			continue;
+		if (transfer->resume_at <= now)
+		{
+			transfer->resume_at = -1;
+			pausing--;
+			start_attempt(transfer);
+		}
+		else if (next < 0 || transfer->resume_at - now < next)
+			next = transfer->resume_at - now;
+	}
+	return (long) next;
 }
 
 void
@@ -365,7 +525,7 @@ aep_http_wait(AepHttpExchange *exchange)
 {
 	while (exchange->outcome == AEP_HTTP_PENDING)
 	{
-		CURLMcode code = aep_wait_step(multi, -1);
+		CURLMcode code = aep_wait_step(multi, resume_transfers());
 
 		collect_finished();
 		if (code != CURLM_OK)
@@ -375,6 +535,28 @@ aep_http_wait(AepHttpExchange *exchange)
 							errdetail("libcurl says: %s.", curl_multi_strerror(code))));
 		}
 	}
+}
+
+int64
+aep_http_now(void)
+{
+	return aep_wait_now();
+}
+
+bool
+aep_http_form_field(AepBuffer *form, const char *name, const char *value)
+{
+	char *escaped = curl_easy_escape(NULL, value, 0);
+	bool fits;
+
+	if (escaped == NULL)
+		return false;
+	fits = (form->len == 0 || aep_buffer_append(form, "&", 1)) &&
+		   aep_buffer_append(form, name, strlen(name)) && aep_buffer_append(form, "=", 1) &&
+		   aep_buffer_append(form, escaped, strlen(escaped));
+	explicit_bzero(escaped, strlen(escaped));
+	curl_free(escaped);
+	return fits;
 }
 
 const char *

@@ -23,20 +23,31 @@ typedef struct AepHttpLimits
 {
 	int connect_timeout;   /* ms: name look-up, TCP and TLS */
 	int request_timeout;   /* ms: everything, retries and their pauses too */
+	int max_attempts;	   /* the first included */
 	int max_response_size; /* bytes of body, unpacked */
 	const char *ca_file;   /* NULL: the system's trust store */
 	const char *proxy;	   /* NULL: none */
 } AepHttpLimits;
 
+/* Which failures allow to send a request again. */
+typedef enum AepHttpRepeat
+{
+	AEP_HTTP_REPEAT_UNPROCESSED, /* those after which nothing can have happened: POST */
+	AEP_HTTP_REPEAT_HARMLESS	 /* any that may pass: repeating does no harm */
+} AepHttpRepeat;
+
 typedef struct AepHttpRequest
 {
-	const char *method;
+	const char *method; /* a constant */
 	const char *url;
 	const AepHttpHeader *headers;
 	int nheaders;
 	const char *body; /* NULL: none; must outlive the exchange */
 	size_t body_len;
 	const AepHttpLimits *limits;
+	AepHttpRepeat repeat;
+	int64 deadline; /* aep_http_now() time at which all attempts must have ended */
+	bool *sent;		/* set when an attempt may have reached the service; NULL: not needed */
 } AepHttpRequest;
 
 typedef enum AepHttpOutcome
@@ -53,13 +64,21 @@ typedef struct AepHttpExchange
 {
 	/* result, valid once the outcome is not AEP_HTTP_PENDING */
 	AepHttpOutcome outcome;
-	int status;		   /* HTTP status; 0: no answer began */
-	bool sent;		   /* the server may have acted on the request */
-	AepBuffer body;	   /* as far as it came, unpacked */
-	const char *reason; /* libcurl's own words when not complete */
+	int status;		 /* HTTP status; 0: no answer began */
+	bool sent;		 /* the last attempt may have reached the service */
+	bool maybe_done; /* an earlier attempt may have been carried out */
+	bool transient;	 /* not connected, for a reason that may pass */
+	int attempts;
+	int64 retry_after;		   /* seconds the service asks to wait; 0: it does not say */
+	bool retry_after_too_long; /* longer than the time that was left */
+	AepBuffer body;			   /* as far as it came, unpacked */
+	const char *reason;		   /* libcurl's own words when not complete */
 
 	struct AepHttpTransfer *transfer; /* http.c's own */
 } AepHttpExchange;
+
+/* Milliseconds of a clock that never jumps. */
+extern int64 aep_http_now(void);
 
 /*
  * Starts a request.  The exchange, its handle and its body live in a memory
@@ -67,17 +86,25 @@ typedef struct AepHttpExchange
  * (aep_http_end, the caller's context reset after an error), the connection
  * and all memory are given back, secrets wiped.  request->url and the headers
  * are copied, the body and the limits are not.  Throws only for want of memory.
+ * The abort of a (sub)transaction ends it too, before any memory is freed.
  */
 extern AepHttpExchange *aep_http_start(const AepHttpRequest *request);
 
 /*
- * Works until the exchange has an outcome.  All others that were started move
- * on meanwhile.  Throws nothing but what serving interrupts throws.
+ * Works until the exchange has an outcome, attempts and pauses included.  All
+ * others that were started move on meanwhile.  Throws nothing but what serving
+ * interrupts throws.
  */
 extern void aep_http_wait(AepHttpExchange *exchange);
 
 /* The value of a response header, or NULL; valid as long as the exchange. */
 extern const char *aep_http_header(AepHttpExchange *exchange, const char *name);
+
+/*
+ * Appends "name=value" to an application/x-www-form-urlencoded body.  False:
+ * out of memory.
+ */
+extern bool aep_http_form_field(AepBuffer *form, const char *name, const char *value);
 
 /* Frees the exchange. */
 extern void aep_http_end(AepHttpExchange *exchange);

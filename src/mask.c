@@ -35,6 +35,7 @@ typedef struct Agreement
 {
 	size_t secret;
 	size_t text;
+	bool escaped; /* behind backslashes: what follows may be an escape */
 } Agreement;
 
 /* Looks for one secret in the text. */
@@ -73,6 +74,12 @@ aep_secrets_add(AepSecrets *secrets, const char *secret)
 	secrets->text[secrets->count++] = secret;
 }
 
+static size_t
+smaller(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
 /*
  * Is a character of the secret the same as one in the text?  Those that the
  * output shows alike are, else it could show a secret that the text did not
@@ -90,15 +97,17 @@ is_same(uint32_t secret, uint32_t text)
 
 /* Keeps an agreement for later, unless it is there already. */
 static void
-keep(Search *search, size_t secret, size_t text)
+keep(Search *search, size_t secret, size_t text, bool escaped)
 {
 	for (int i = 0; i < search->nopen; i++)
 	{
-		if (search->open[i].secret == secret && search->open[i].text == text)
+		const Agreement *open = &search->open[i];
+
+		if (open->secret == secret && open->text == text && open->escaped == escaped)
 			return;
 	}
 	if (search->nopen < MAX_OPEN)
-		search->open[search->nopen++] = (Agreement){secret, text};
+		search->open[search->nopen++] = (Agreement){secret, text, escaped};
 }
 
 /* Takes the agreement that is least far in the text, so that all keep pace. */
@@ -125,12 +134,12 @@ skip_plain(Search *search, Agreement at)
 	const AepText *secret = &search->secret;
 	const AepText *text = &search->text;
 
-	while (at.secret < secret->len && at.text < text->len)
+	while (at.secret < secret->len && at.text < text->len && !at.escaped)
 	{
 		unsigned char c = (unsigned char) text->data[at.text];
 
 		if (c != (unsigned char) secret->data[at.secret] || c <= ' ' || c >= 0x7f || c == '\\' ||
-			c == '%' || c == '&' || c == '+' || (at.text > 0 && text->data[at.text - 1] == '\\'))
+			c == '%' || c == '&' || c == '+')
 			break;
 		at.secret++;
 		at.text++;
@@ -140,29 +149,32 @@ skip_plain(Search *search, Agreement at)
 }
 
 /*
- * Passes all backslashes at a place of the text.  They may be the secret's
- * own, or escape what follows, or both, since escaping doubles the own ones:
- * so together they agree with all that the secret has there, be it none, and
- * what follows may be escaped.
+ * Passes all backslashes at a place of the text, plain or escaped.  They may
+ * be the secret's own, or escape what follows, or both, since escaping doubles
+ * the own ones: so together they agree with all that the secret has there, be
+ * it none, and what follows may be escaped.
  */
 static void
 pass_backslashes(Search *search, Agreement at, bool own)
 {
-	const AepText *text = &search->text;
-	size_t count = aep_escape_backslashes(text, at.text);
-	size_t behind = at.text + count;
+	size_t count;
+	size_t size = aep_escape_backslashes(&search->text, at.text, &count);
+	size_t plain = aep_escape_plain_backslashes(&search->text, at.text);
+	size_t own_count;
 
-	if (own)
+	if (count == 0)
+		return;
+	if (!own)
 	{
-		size_t own_count = aep_escape_backslashes(&search->secret, at.secret);
-
-		keep(search, at.secret + (own_count < count ? own_count : count), behind);
-		/* or an own one is escaped as \u005c */
-		if (behind < text->len && text->data[behind] == 'u')
-			keep(search, at.secret, behind);
+		if (count < AEP_MAX_BACKSLASHES || at.secret >= search->proof)
+			keep(search, at.secret, at.text + size, true);
+		return;
 	}
-	else if (count < AEP_MAX_BACKSLASHES || at.secret >= search->proof)
-		keep(search, at.secret, behind);
+	own_count = aep_escape_plain_backslashes(&search->secret, at.secret);
+	keep(search, at.secret + smaller(own_count, count), at.text + size, true);
+	/* what looks like an escaped one may be the secret's own text */
+	if (plain > 0 && plain < size)
+		keep(search, at.secret + smaller(own_count, plain), at.text + plain, true);
 }
 
 /* Goes on by one character in every way there is. */
@@ -181,17 +193,13 @@ step(Search *search, Agreement at)
 		return;
 
 	wanted_size = aep_escape_plain(&search->secret, at.secret, &wanted);
-	if (search->text.data[at.text] == '\\')
-	{
-		pass_backslashes(search, at, wanted == '\\');
-		return;
-	}
+	pass_backslashes(search, at, wanted == '\\');
 	size = aep_escape_plain(&search->text, at.text, &found);
-	if (is_same(wanted, found))
-		keep(search, at.secret + wanted_size, at.text + size);
-	size = aep_escape_read(&search->text, at.text, &found);
-	if (size > 0 && is_same(wanted, found))
-		keep(search, at.secret + wanted_size, at.text + size);
+	if (found != '\\' && is_same(wanted, found))
+		keep(search, at.secret + wanted_size, at.text + size, false);
+	size = aep_escape_read(&search->text, at.text, at.escaped, &found);
+	if (size > 0 && found != '\\' && is_same(wanted, found))
+		keep(search, at.secret + wanted_size, at.text + size, false);
 }
 
 /* Where a secret that begins at a place of the text ends; 0: none does. */
@@ -201,7 +209,7 @@ find_end(Search *search, size_t start)
 	search->end = 0;
 	search->steps = 0;
 	search->nopen = 0;
-	keep(search, 0, start);
+	keep(search, 0, start, false);
 	while (search->nopen > 0)
 	{
 		Agreement at = take(search);
@@ -240,7 +248,7 @@ prepare_searches(SearchList *list, const AepSecrets *secrets, const AepText *tex
 
 		search->secret = (AepText){secrets->text[i], strlen(secrets->text[i])};
 		search->text = *text;
-		search->proof = search->secret.len < PROOF ? search->secret.len : PROOF;
+		search->proof = smaller(search->secret.len, PROOF);
 	}
 }
 

@@ -50,14 +50,14 @@ static void parse_size(const Option *option, const char *value, void *target);
 static void parse_attempts(const Option *option, const char *value, void *target);
 static void parse_concurrency(const Option *option, const char *value, void *target);
 
-#define SERVER(name, parse, member, default_value, needs_role)                                     \
-	{                                                                                              \
-		name, ForeignServerRelationId, parse, offsetof(AepServer, member), default_value, false,   \
-			needs_role                                                                             \
+#define SERVER(name, parse, member, default_value, needs_role)                                   \
+	{                                                                                            \
+		name, ForeignServerRelationId, parse, offsetof(AepServer, member), default_value, false, \
+			needs_role                                                                           \
 	}
-#define MAPPING(name, parse, member, secret)                                                       \
-	{                                                                                              \
-		name, UserMappingRelationId, parse, offsetof(AepServer, member), NULL, secret, InvalidOid  \
+#define MAPPING(name, parse, member, secret)                                                      \
+	{                                                                                             \
+		name, UserMappingRelationId, parse, offsetof(AepServer, member), NULL, secret, InvalidOid \
 	}
 
 static const Option options[] = {
@@ -70,7 +70,7 @@ static const Option options[] = {
 	SERVER("advertised_port", parse_port, advertised_port, NULL, InvalidOid),
 	SERVER("connect_timeout", parse_duration, limits.connect_timeout, "10s", InvalidOid),
 	SERVER("request_timeout", parse_duration, limits.request_timeout, "60s", InvalidOid),
-	SERVER("max_attempts", parse_attempts, max_attempts, "4", InvalidOid),
+	SERVER("max_attempts", parse_attempts, limits.max_attempts, "4", InvalidOid),
 	SERVER("max_response_size", parse_size, limits.max_response_size, "64MB", InvalidOid),
 	SERVER("concurrency", parse_concurrency, concurrency, "16", InvalidOid),
 	SERVER("ca_file", parse_path, limits.ca_file, NULL, ROLE_PG_READ_SERVER_FILES),
@@ -90,10 +90,9 @@ static void bad_value(const Option *option, const char *detail, const char *hint
 static void
 bad_value(const Option *option, const char *detail, const char *hint)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("invalid value for option \"%s\"", option->name), errdetail("%s", detail),
-			 hint != NULL ? errhint("%s", hint) : 0));
+	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					errmsg("invalid value for option \"%s\"", option->name),
+					errdetail("%s", detail), hint != NULL ? errhint("%s", hint) : 0));
 	pg_unreachable();
 }
 
@@ -240,10 +239,9 @@ unknown_option(const char *name, Oid catalog)
 		if (options[i].catalog == catalog)
 			appendStringInfo(&valid, "%s%s", valid.len > 0 ? ", " : "", options[i].name);
 	}
-	ereport(ERROR,
-			(errcode(ERRCODE_FDW_INVALID_OPTION_NAME), errmsg("invalid option \"%s\"", name),
-			 valid.len > 0 ? errhint("Valid options in this context are: %s.", valid.data)
-						   : errhint("There are no valid options in this context.")));
+	ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_OPTION_NAME), errmsg("invalid option \"%s\"", name),
+					valid.len > 0 ? errhint("Valid options in this context are: %s.", valid.data)
+								  : errhint("There are no valid options in this context.")));
 	pg_unreachable();
 }
 
@@ -259,8 +257,7 @@ aep_option_defaults(AepServer *server)
 	for (int i = 0; i < lengthof(options); i++)
 	{
 		if (options[i].default_value != NULL)
-			options[i].parse(&options[i], options[i].default_value,
-							 member_of(server, &options[i]));
+			options[i].parse(&options[i], options[i].default_value, member_of(server, &options[i]));
 	}
 }
 
@@ -288,10 +285,11 @@ aep_option_check_complete(const AepServer *server)
 						errmsg("option \"org_id\" of server \"%s\" is not set", server->name),
 						errhint("Use ALTER SERVER ... OPTIONS (ADD org_id '...@AdobeOrg').")));
 	if (server->api_key == NULL)
-		ereport(ERROR, (errcode(ERRCODE_FDW_OPTION_NAME_NOT_FOUND),
-						errmsg("option \"api_key\" of the user mapping for server \"%s\" is not set",
-							   server->name),
-						errhint("Use ALTER USER MAPPING ... OPTIONS (ADD api_key '...').")));
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_OPTION_NAME_NOT_FOUND),
+				 errmsg("option \"api_key\" of the user mapping for server \"%s\" is not set",
+						server->name),
+				 errhint("Use ALTER USER MAPPING ... OPTIONS (ADD api_key '...').")));
 }
 
 void

@@ -41,6 +41,10 @@ aep_reply_status_text(AepReplyStatus status)
 			return "has an \"id\" that is not a UUID";
 		case AEP_REPLY_BAD_ETAG:
 			return "has an \"etag\" that cannot be used";
+		case AEP_REPLY_NO_TOKEN:
+			return "has no usable \"access_token\"";
+		case AEP_REPLY_BAD_LIFE:
+			return "has no usable \"expires_in\"";
 	}
 	return "was not understood";
 }
@@ -286,6 +290,47 @@ aep_reply_created(const char *body, size_t len, AepCreated *created)
 	memset(created, 0, sizeof(*created));
 	if (status == AEP_REPLY_OK)
 		status = read_created(answer, created);
+	free_tree(answer);
+	return status;
+}
+
+/* A token that lives longer than a year is a mistake in "expires_in". */
+#define LONGEST_LIFE (366 * 24 * 60 * 60)
+
+static bool
+is_printable(const char *text)
+{
+	for (; *text != '\0'; text++)
+	{
+		if (*text <= ' ' || *text > '~')
+			return false;
+	}
+	return true;
+}
+
+static AepReplyStatus
+read_token(const cJSON *answer, AepBuffer *token, int64_t *life)
+{
+	const char *text = member_text(answer, "access_token");
+	const cJSON *expires_in = member(answer, "expires_in", NULL);
+
+	if (text == NULL || !is_printable(text))
+		return AEP_REPLY_NO_TOKEN;
+	if (!cJSON_IsNumber(expires_in) || !(expires_in->valuedouble >= 1))
+		return AEP_REPLY_BAD_LIFE;
+	*life =
+		expires_in->valuedouble < LONGEST_LIFE ? (int64_t) expires_in->valuedouble : LONGEST_LIFE;
+	return aep_buffer_append(token, text, strlen(text)) ? AEP_REPLY_OK : AEP_REPLY_NO_TOKEN;
+}
+
+AepReplyStatus
+aep_reply_token(const char *body, size_t len, AepBuffer *token, int64_t *life)
+{
+	cJSON *answer;
+	AepReplyStatus status = parse(body, len, &answer);
+
+	if (status == AEP_REPLY_OK)
+		status = read_token(answer, token, life);
 	free_tree(answer);
 	return status;
 }

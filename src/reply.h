@@ -2,8 +2,8 @@
  * reply.h
  *		What we understand of Flow Service's answers.
  *
- * Plain C over cJSON.  Results are fixed-size structs without pointers, so
- * there is nothing to free.  Bytes come before meaning: UTF-8, then the \u0000
+ * Plain C over cJSON.  Results are fixed-size structs without pointers, or go
+ * to a buffer of the caller's, so there is nothing to free.  Bytes come before meaning: UTF-8, then the \u0000
  * escape (at which cJSON would silently cut a string), then JSON, then members.
  */
 #ifndef AEP_REPLY_H
@@ -11,7 +11,9 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
+#include "buffer.h"
 #include "mask.h"
 
 typedef enum AepReplyStatus
@@ -24,7 +26,9 @@ typedef enum AepReplyStatus
 	AEP_REPLY_DUPLICATE, /* a member we read stands twice */
 	AEP_REPLY_NO_ID,	 /* not an object with a string "id" */
 	AEP_REPLY_BAD_ID,	 /* not a uuid */
-	AEP_REPLY_BAD_ETAG	 /* not a string, too long, control characters */
+	AEP_REPLY_BAD_ETAG,	 /* not a string, too long, control characters */
+	AEP_REPLY_NO_TOKEN,	 /* no "access_token" that can stand in a header */
+	AEP_REPLY_BAD_LIFE	 /* "expires_in" is not a positive number */
 } AepReplyStatus;
 
 /* Why an answer was not understood, as a fragment completing "The answer ...". */
@@ -43,6 +47,14 @@ typedef struct AepCreated
  * is all zero, except with AEP_REPLY_BAD_ETAG, where the id is set.
  */
 extern AepReplyStatus aep_reply_created(const char *body, size_t len, AepCreated *created);
+
+/*
+ * Reads the answer of the identity service: appends the token, printable ASCII
+ * only, to *token, and sets *life to the seconds it lives, at most a year.
+ * Facts: {"access_token": "...", "token_type": "bearer", "expires_in": 86399}.
+ */
+extern AepReplyStatus aep_reply_token(const char *body, size_t len, AepBuffer *token,
+									  int64_t *life);
 
 /* What an error answer says, whatever its shape; "" for what it does not say. */
 typedef struct AepServiceError

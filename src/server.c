@@ -30,17 +30,30 @@ typedef struct CachedServer
 {
 	Oid umid;			   /* hash key */
 	MemoryContext context; /* holds all strings of server; NULL: nothing read */
+	bool stale;			   /* the server or the mapping may have changed */
+	uint32 server_hash;	   /* by which invalidations name them */
+	uint32 mapping_hash;
 	AepServer server;
 } CachedServer;
 
 static HTAB *cache = NULL;
-static bool cache_stale = false; /* a server or mapping changed */
+static uint64 invalidations = 0; /* how many were announced so far */
 
 /* May be called while an entry is in use, so it only takes note. */
 static void
 invalidate_cache(Datum arg, int cacheid, uint32 hashvalue)
 {
-	cache_stale = true;
+	HASH_SEQ_STATUS status;
+	CachedServer *entry;
+
+	invalidations++;
+	hash_seq_init(&status, cache);
+	while ((entry = hash_seq_search(&status)) != NULL)
+	{
+		if (hashvalue == 0 || (cacheid == FOREIGNSERVEROID && entry->server_hash == hashvalue) ||
+			(cacheid == USERMAPPINGOID && entry->mapping_hash == hashvalue))
+			entry->stale = true;
+	}
 }
 
 static void
@@ -59,10 +72,10 @@ find_server(const char *name)
 	Oid serverid = get_foreign_server_oid(name, true);
 
 	if (!OidIsValid(serverid))
-		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
-						errmsg("server \"%s\" does not exist", name),
-						errhint("Use CREATE SERVER ... FOREIGN DATA WRAPPER aep, or name another "
-								"server in the argument \"server\".")));
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("server \"%s\" does not exist", name),
+				 errhint("Use CREATE SERVER ... FOREIGN DATA WRAPPER aep, or name another "
+						 "server in the argument \"server\".")));
 	return serverid;
 }
 
@@ -113,40 +126,49 @@ read_server(Oid serverid, Oid umid, AepServer *server)
 						server);
 }
 
-/* Drops everything read before a change. */
-static void
-clear_cache(void)
+static bool
+same_text(const char *a, const char *b)
 {
-	HASH_SEQ_STATUS status;
-	CachedServer *entry;
-
-	cache_stale = false;
-	hash_seq_init(&status, cache);
-	while ((entry = hash_seq_search(&status)) != NULL)
-	{
-		if (entry->context != NULL)
-		{
-			aep_option_wipe_secrets(&entry->server);
-			MemoryContextDelete(entry->context);
-		}
-		hash_search(cache, &entry->umid, HASH_REMOVE, NULL);
-	}
+	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
 }
 
-/* Reads the server into the cache entry; an error leaves the entry empty. */
+/* Whether a token fetched with one is good for the other. */
+static bool
+same_credential(const AepServer *a, const AepServer *b)
+{
+	return same_text(a->token_url, b->token_url) && same_text(a->api_key, b->api_key) &&
+		   same_text(a->client_secret, b->client_secret) && same_text(a->scopes, b->scopes);
+}
+
+/* Reads the server into the cache entry; an error leaves the entry as it was. */
 static void
 fill_entry(CachedServer *entry, Oid serverid)
 {
+	static uint64 last_generation = 0;
 	MemoryContext context =
 		AllocSetContextCreate(CurrentMemoryContext, "aep server", ALLOCSET_SMALL_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(context);
+	MemoryContext old = entry->context;
+	uint64 before = invalidations;
 	AepServer server;
 
 	read_server(serverid, entry->umid, &server);
 	MemoryContextSwitchTo(caller);
+
+	if (old != NULL && same_credential(&entry->server, &server))
+		server.generation = entry->server.generation;
+	else
+		server.generation = ++last_generation;
+	if (old != NULL)
+		aep_option_wipe_secrets(&entry->server);
 	entry->server = server;
-	MemoryContextSetParent(context, CacheMemoryContext);
 	entry->context = context;
+	entry->server_hash = GetSysCacheHashValue1(FOREIGNSERVEROID, ObjectIdGetDatum(serverid));
+	entry->mapping_hash = GetSysCacheHashValue1(USERMAPPINGOID, ObjectIdGetDatum(entry->umid));
+	entry->stale = invalidations != before; /* changed while it was read */
+	MemoryContextSetParent(context, CacheMemoryContext);
+	if (old != NULL)
+		MemoryContextDelete(old);
 }
 
 const AepServer *
@@ -169,7 +191,7 @@ aep_server_get(const char *name, bool missing_mapping_ok)
 							errmsg("no user mapping for \"%s\" on server \"%s\"",
 								   GetUserNameFromId(GetUserId(), false), server->name),
 							errhint("Use CREATE USER MAPPING FOR %s SERVER %s OPTIONS (api_key "
-									"'...', access_token '...').",
+									"'...', client_secret '...').",
 									quote_identifier(GetUserNameFromId(GetUserId(), false)),
 									quote_identifier(server->name))));
 		return server;
@@ -177,12 +199,10 @@ aep_server_get(const char *name, bool missing_mapping_ok)
 
 	if (cache == NULL)
 		create_cache();
-	if (cache_stale)
-		clear_cache();
 	entry = hash_search(cache, &umid, HASH_ENTER, &found);
 	if (!found)
 		entry->context = NULL;
-	if (entry->context == NULL)
+	if (entry->context == NULL || entry->stale)
 		fill_entry(entry, serverid);
 	return &entry->server;
 }

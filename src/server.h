@@ -15,7 +15,8 @@
 typedef struct AepServer
 {
 	Oid serverid;
-	Oid umid; /* InvalidOid: read without a user mapping */
+	Oid umid;		   /* InvalidOid: read without a user mapping */
+	uint64 generation; /* another one: a token fetched before is not good any more */
 	const char *name;
 
 	/* SERVER options */
@@ -26,7 +27,6 @@ typedef struct AepServer
 	const char *advertised_host;
 	int advertised_port; /* 0: not set */
 	AepHttpLimits limits;
-	int max_attempts;
 	int concurrency;
 
 	/* USER MAPPING options */

@@ -14,6 +14,7 @@
 #include "argument.h"
 #include "compat.h"
 #include "connection_string.h"
+#include "encoding.h"
 #include "endpoint.h"
 #include "error.h"
 #include "flow_service.h"
@@ -134,7 +135,8 @@ check_connection_string(const AepBaseConnection *connection)
 
 	for (int i = 0; i < lengthof(parts); i++)
 	{
-		const char *refusal = aep_connection_string_refusal(parts[i].value);
+		const char *utf8 = aep_to_utf8(parts[i].value, parts[i].name);
+		const char *refusal = aep_connection_string_refusal(utf8);
 
 		if (refusal != NULL)
 			aep_argument_refused(parts[i].name,

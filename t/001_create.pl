@@ -190,7 +190,9 @@ like($stderr, qr/ERROR:  08007:/, 'and its outcome is unknown');
 
 # The new id is in the log before it is returned.
 my ($id) = split /\|/, $row;
-ok($node->log_contains("LOG:  created base connection $id on server \"aep\""), 'the id is logged');
+ok( $node->log_contains(
+		"LOG:  created base connection \"PostgreSQL base connection\" with id $id on server \"aep\""),
+	'the id is logged');
 
 # Over plain HTTP only on loopback, where the scheme may be http.
 $node->safe_psql('postgres',

@@ -28,7 +28,8 @@ sub create_database
 sub arrives
 {
 	my ($dbname, $what, $text) = @_;
-	my $literal = encode('UTF-8', AepTest::literal($text));
+	# not 'UTF-8', which replaces noncharacters
+	my $literal = encode('utf8', AepTest::literal($text));
 
 	$node->safe_psql($dbname, <<"SQL");
 SET client_encoding = 'UTF8';

@@ -39,6 +39,7 @@ sub end_time
 	$session->{harness}->pump
 	  while $session->{harness}->pumpable
 	  && $session->{out} !~ /alive/
+	  && $session->{err} !~ /current transaction is aborted/
 	  && $session->{err} !~ /server closed the connection|connection to server was lost/;
 	return time - $start;
 }

@@ -5,7 +5,8 @@ import json
 import uuid
 
 # The code that an error of this status gets when nothing more is known.
-FLOW_CODES = {400: 1100, 403: 2120, 404: 1439, 412: 1404, 500: 1400, 502: 1102, 503: 1103, 504: 1104}
+FLOW_CODES = {400: 1100, 403: 2120, 404: 1439, 412: 1404,
+              500: 1400, 502: 1102, 503: 1103, 504: 1104}
 GATEWAY_CODES = {401: '401013', 403: '403025', 429: '429050'}
 
 REASONS = {

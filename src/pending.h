@@ -1,0 +1,42 @@
+/*
+ * pending.h
+ *		What this transaction created in Experience Platform, where a rollback
+ *		does not reach.
+ *
+ * An object is registered before its request leaves.  If the transaction or
+ * savepoint rolls back, a WARNING names what now stands there without a trace
+ * here; what is committed, or was certainly not created, is forgotten.
+ */
+#ifndef AEP_PENDING_H
+#define AEP_PENDING_H
+
+#include <stdbool.h>
+
+typedef struct AepPending AepPending;
+
+/*
+ * Registers an object that is about to be created; "kind" is a noun such as
+ * "base connection", "collection" Flow Service's for that kind ("connections").
+ * All text in the database's encoding, copied.  Throws only for want of
+ * memory.  The entry lives as long as the transaction, or until
+ * aep_pending_forget().
+ */
+extern AepPending *aep_pending_register(const char *kind, const char *collection, const char *name,
+										const char *server);
+
+/*
+ * The flag to set once the request may have reached the service.  While it is
+ * false the entry is not reported.
+ */
+extern bool *aep_pending_sent(AepPending *pending);
+
+/* The object exists; logs its id.  An id that is not known: NULL. */
+extern void aep_pending_created(AepPending *pending, const char *id);
+
+/* No answer, and none will come; logs the name. */
+extern void aep_pending_unknown(AepPending *pending);
+
+/* Certainly not created. */
+extern void aep_pending_forget(AepPending *pending);
+
+#endif /* AEP_PENDING_H */

@@ -1,0 +1,22 @@
+/*
+ * retry.h
+ *		Whether and when a failed request is sent again.
+ */
+#ifndef AEP_RETRY_H
+#define AEP_RETRY_H
+
+#include "http.h"
+
+/*
+ * Milliseconds to pause before the next attempt of an exchange whose last
+ * attempt just ended, or -1 if there is none: it succeeded, the failure is
+ * final, repeating may do harm, attempts or time (time_left, ms) are used up.
+ * Sets exchange->retry_after_too_long if only the service's wish is too long.
+ */
+extern int64 aep_retry_pause(AepHttpExchange *exchange, AepHttpRepeat repeat, int max_attempts,
+							 int64 time_left);
+
+/* The last attempt failed, but the service may have carried it out. */
+extern bool aep_retry_maybe_done(const AepHttpExchange *exchange);
+
+#endif /* AEP_RETRY_H */
