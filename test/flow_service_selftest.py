@@ -166,6 +166,7 @@ def test_checks(fake, results):
         answer = fake.call('POST', CONNECTIONS, connection('x'), **headers)
         results.equal(what, (code_of(answer), str(answer[0])),
                       (code, code[-3:] if 'FLOW' in code else code[:3]))
+    results.equal('a refused request is on record by name', fake.requests()[-1]['name'], 'x')
     basic = 'Basic Authentication'
     for what, status, code, body in (
             ('an empty body', 400, 'FLOW-1405-400', b''),
@@ -235,7 +236,8 @@ def test_life_cycle(fake, results):
 
 
 def test_lists(folder, results):
-    fake = Fake(os.path.join(folder, 'lists'), '--seed-connections', '45')
+    fake = Fake(os.path.join(folder, 'lists'), '--seed-connections', '45',
+                '--secrets-on-get', 'mask', '--delete-status', '202', '--record-secrets')
     path, names, pages = CONNECTIONS + '?orderby=-name', [], 0
     while path:
         body = fake.call('GET', path)[1]
@@ -258,11 +260,31 @@ def test_lists(folder, results):
         count = fake.call('GET', f'{CONNECTIONS}?count=true&{query}')[1]
         results.equal(f'filter: {what}', count, {'count': wanted})
     results.equal('limit', len(fake.call('GET', CONNECTIONS + '?limit=40')[1]['items']), 40)
+    found = fake.call('POST', CONNECTIONS + '/search', {
+        'queryString': 'name<Seed 000004', 'limit': 2})[1]
+    results.check('search', len(found['items']) == 2 and found['_links'], found)
+    packed = fake.call('GET', CONNECTIONS, Accept_Encoding='gzip')
+    results.equal('packed if the client likes', (
+        packed[2]['Content-Encoding'], len(packed_items(packed))), ('gzip', 20))
+    seed = packed_items(packed)[0]
+    results.equal('--secrets-on-get', seed['auth']['params']['password'], '*****')
+    results.equal('--delete-status', fake.call('DELETE', f'{CONNECTIONS}/{seed["id"]}')[0], 202)
+    results.equal('--record-secrets', fake.requests()[-1]['headers']['x-api-key'], 'demo-api-key')
+    name = urllib.parse.quote('"fault:on=LIST,paging=repeat"')
+    tokens = {fake.call('GET', path)[1]['_links']['next']['href'] for path in (
+        [f'{CONNECTIONS}?property=name=={name}'] * 2)}
+    following = CONNECTIONS.rsplit('/', 1)[0] + min(tokens)
+    tokens.add(fake.call('GET', following)[1]['_links']['next']['href'])
+    results.equal('paging=repeat', len(tokens), 1)
     results.equal('limit and count', code_of(fake.call(
         'GET', CONNECTIONS + '?limit=1&count=true')), 'FLOW-1401-400')
     results.equal('an unknown field', code_of(fake.call(
         'GET', CONNECTIONS + '?property=x==1')), 'FLOW-1423-400')
     fake.stop()
+
+
+def packed_items(answer):
+    return json.loads(gzip.decompress(answer[1]))['items']
 
 
 def body_token(fake):
@@ -314,7 +336,8 @@ def test_error_faults(fake, results):
                   'http://x/')
     seen = [fake.create('fault:after=1,times=2,status=500')[0] for _ in range(5)]
     results.equal('after and times', seen, [201, 500, 500, 201, 201])
-    results.equal('a misspelt fault', fake.create('fault:statsu=500')[0], 599)
+    for fault in ('statsu=500', 'close=sometimes', 'on=PUSH'):
+        results.equal('a misspelt fault', fake.create('fault:' + fault)[0], 599)
     identifier = fake.create('fault:on=GET|TEST,status=500')[1]['id']
     seen = [fake.call('GET', f'{CONNECTIONS}/{identifier}{end}')[0]
             for end in ('', '/test', '/configs')]

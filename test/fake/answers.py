@@ -9,6 +9,9 @@ FLOW_CODES = {400: 1100, 403: 2120, 404: 1439, 412: 1404,
               500: 1400, 502: 1102, 503: 1103, 504: 1104}
 GATEWAY_CODES = {401: '401013', 403: '403025', 429: '429050'}
 
+SHAPES = ('gateway', 'gateway_int', 'current', 'older', 'message', 'framework', 'ims',
+          'empty', 'html', 'text')
+
 REASONS = {
     200: 'OK', 201: 'Created', 202: 'Accepted', 204: 'No Content', 307: 'Temporary Redirect',
     400: 'Bad Request', 401: 'Unauthorized', 403: 'Forbidden', 404: 'Not Found',

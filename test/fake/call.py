@@ -2,7 +2,7 @@
 
 import json
 
-from .answers import flow_error, framework_error
+from .answers import ApiError, flow_error, framework_error
 
 PREFIX = '/data/foundation/flowservice/'
 # what may follow an id
@@ -34,6 +34,8 @@ class Call:
             return False
         self.collection, self.entity_id, self.action = parts + [None] * (3 - len(parts))
         self.kind = self._kind()
+        if self.kind == 'SEARCH':
+            self.entity_id = None
         return True
 
     def _kind(self):
@@ -46,6 +48,8 @@ class Call:
             return self.action.upper()
         if method == 'GET' and not self.entity_id:
             return 'COUNT' if query.get('count') == ['true'] else 'LIST'
+        if method == 'POST' and self.entity_id == 'search':
+            return 'SEARCH'
         if (method == 'POST') == bool(self.entity_id):
             return 'UNKNOWN'
         return method if method in ('GET', 'POST', 'PATCH', 'DELETE') else 'UNKNOWN'
@@ -77,6 +81,15 @@ class Call:
         if self.body is None:
             raise flow_error(400, '1405', 'The request body is null.', self.collection)
         return self.body
+
+    def note_body(self):
+        """Reads the body of a refused request, for the record only."""
+        try:
+            body = self.read_json()
+        except ApiError:
+            return
+        if isinstance(body, dict):
+            self.name = body.get('name')
 
     def secrets(self):
         """Every secret of the request, for a service that repeats them."""

@@ -1,34 +1,65 @@
 """Faults, chosen by the request itself.
 
 A connection named "fault:status=503,times=2 anything" fails as it says.  So
-tests need no control channel, run in parallel, and explain themselves.  The
-keys are listed in KEYS; values are percent-encoded; the text after the first
-blank only makes names distinct.  For a token request the client secret plays
-the part of the name.
+tests need no control channel, run in parallel, and explain themselves.  Values
+are percent-encoded; the text after the first blank only makes names distinct.
+A request on an existing object goes by the stored name, a list by its filter
+"name==...", a token request by the client secret.
+
+when
+  on=KIND|KIND     POST (default), GET, PATCH, DELETE, LIST, COUNT, SEARCH, TEST,
+                   EXPLORE, PREVIEW, CONFIGS, ACTION; TOKEN (default of a secret)
+  after=N, times=N not the first N such requests, and then only N of them
+  processed=0|1    whether the state changes; default: not if the service refuses
+errors
+  status=N, code=, message=, shape= (see answers.py)
+  retry_after=VALUE, or date+N for the date in N seconds
+  echo=1           the message repeats every secret of the request
+  redirect=URL
+answers that are not as expected: see mangled.py
+  notjson noid badid nulid surrogate badutf8 dupid idcase noetag empty =1
+  deep=N           in N arrays;  huge=N, with chunked=1: N bytes more
+  gzip=N           N bytes, packed
+exchanges that break: see transport.py
+  close= or reset= before, mid_headers, mid_body
+  stall=           before_headers, mid_headers, mid_body
+  truncate=N       that much of the body;  badchunk=1;  junk_status=1
+  drip=S           a byte each S seconds;  delay=S
+  close_after=S    closes the idle connection
+  die_kept=1       no answer on a connection that was used before
+  read_slow=1      stops reading, for bodies of more than 1 MB
+  bigheader=N
+single kinds
+  result=true|false|error (TEST);  paging=repeat|empty|loop (LIST)
+  life=S, accept=N (calls), refuse=flow2114|flow2115 (then, instead of 401),
+  expires_in=RAW|none, notoken=1, token_type= (TOKEN)
 """
 
 import json
+import re
 import threading
 import time
 import urllib.parse
 import uuid
 from email.utils import formatdate
 
-from .answers import Answer, ApiError, error_answer, json_answer
+from .answers import SHAPES, Answer, ApiError, error_answer, json_answer
 from .mangled import MANGLED, mangle
 
 PREFIX = 'fault:'
 
-# when: on=KIND|KIND, times=N, after=N, processed=0|1
-WHEN = {'on', 'times', 'after', 'processed'}
-# an error of the service; see answers.py for the shapes
-ERRORS = {'status', 'code', 'message', 'shape', 'retry_after', 'echo', 'redirect'}
-# what transport.py does to an answer
-TRANSPORT = {'close', 'reset', 'truncate', 'badchunk', 'junk_status', 'stall', 'drip', 'delay',
-             'close_after', 'die_kept', 'bigheader', 'read_slow'}
-# what the handlers of single kinds of request look at
-HANDLED = {'result', 'paging', 'life', 'accept', 'refuse', 'expires_in', 'notoken', 'token_type'}
-KEYS = WHEN | ERRORS | TRANSPORT | HANDLED | MANGLED
+BREAKS = ('before', 'mid_headers', 'mid_body')
+KINDS = {'POST', 'GET', 'PATCH', 'DELETE', 'LIST', 'COUNT', 'SEARCH', 'TEST', 'EXPLORE', 'PREVIEW',
+         'CONFIGS', 'ACTION', 'TOKEN'}
+NUMBERS = {'times', 'after', 'status', 'truncate', 'drip', 'delay', 'close_after', 'bigheader',
+           'life', 'accept', 'deep', 'huge', 'gzip'}
+FLAGS = {'echo', 'badchunk', 'junk_status', 'die_kept', 'read_slow', 'notoken'}
+CHOICES = {
+    'processed': ('0', '1'), 'close': BREAKS, 'reset': BREAKS,
+    'stall': ('before_headers', 'mid_headers', 'mid_body'),
+    'shape': SHAPES, 'result': ('true', 'false', 'error'), 'paging': ('repeat', 'empty', 'loop'),
+    'refuse': ('flow2114', 'flow2115')}
+TEXTS = {'on', 'code', 'message', 'retry_after', 'redirect', 'expires_in', 'token_type'}
 
 
 class Fault(dict):
@@ -120,8 +151,18 @@ def _parse(name):
     words = name[len(PREFIX):].split(None, 1)
     for pair in (words[0].split(',') if words else ()):
         key, _, value = pair.partition('=')
-        if key not in KEYS:
-            # A misspelt fault must not pass for a working service.
-            raise ApiError(error_answer(599, f'the fake knows no fault "{key}"', shape='text'))
+        if not _is_known(key, value):
+            # A misspelt fault must not pass for a service that works, or is broken.
+            raise ApiError(error_answer(599, f'the fake knows no fault "{pair}"', shape='text'))
         fault[key] = urllib.parse.unquote(value)
     return fault
+
+
+def _is_known(key, value):
+    if key == 'on':
+        return KINDS.issuperset(value.split('|'))
+    if key in CHOICES:
+        return value in CHOICES[key]
+    if key in NUMBERS:
+        return re.fullmatch(r'[0-9]+(\.[0-9]+)?', value) is not None
+    return key in TEXTS or (key in FLAGS | MANGLED and value == '1')

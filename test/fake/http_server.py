@@ -84,7 +84,7 @@ class Connection:
             self._prepare()
             while self._serve_one():
                 pass
-        except (OSError, ValueError, Gone):
+        except (OSError, Gone):
             pass  # clients come and go
         except Exception:
             traceback.print_exc()
@@ -111,6 +111,7 @@ class Connection:
             return False
         if request is None:
             return False
+        self.sock.settimeout(IDLE_SECONDS)  # a fault may have made it shorter
         self.requests += 1
         request.connection = self.number
         request.connection_request = self.requests
@@ -118,4 +119,4 @@ class Connection:
         request.tls = self.sock.version() if self.listener.context else None
 
         answer, fault = self.listener.service.answer(request)
-        return transport.send(self.sock, request, answer, fault, IDLE_SECONDS)
+        return transport.send(self.sock, request, answer, fault)

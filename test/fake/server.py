@@ -91,10 +91,11 @@ def _listeners(service, certificates):
 
 
 def _wait(options, service):
+    parent = _life_of(options.parent_pid)
     while True:
         caught = signal.sigtimedwait(SIGNALS, 1)
         if caught is None:
-            if options.parent_pid and not _alive(options.parent_pid):
+            if parent != _life_of(options.parent_pid):
                 return
         elif caught.si_signo == signal.SIGUSR1:
             _write(options.dir, 'state.json', service.state())
@@ -102,14 +103,14 @@ def _wait(options, service):
             return
 
 
-def _alive(pid):
+def _life_of(pid):
+    """Tells one process from a later one with its number; None if it is gone."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
+        with open(f'/proc/{pid}/stat', encoding='ascii', errors='replace') as file:
+            fields = file.read().rsplit(')', 1)[1].split()
+    except OSError:
+        return None
+    return None if fields[0] in 'ZX' else fields[19]  # state, start time
 
 
 def _write(folder, name, value):

@@ -2,17 +2,15 @@
 
 import threading
 import time
-import urllib.parse
 
-from . import connections, flows, ims
+from . import connections, flows, ims, listing
 from .answers import ApiError, Answer, error_answer, flow_error, json_answer
 from .call import PREFIX, Call
 from .explore import Explorer
 from .faults import Faults
 from .gate import Gate, Tokens
-from .store import Collection, filter_values, make_token, read_token
+from .store import Collection, filter_values
 
-MAX_LIMIT = 100
 ORG_WIDE = {'createdBy': '28AF22BA5DE6B0B40A494036@techacct.adobe.com',
             'createdClient': 'demo-api-key'}
 DATA_SETS = '/data/foundation/catalog/dataSets'
@@ -73,14 +71,18 @@ class Service:
             return self._with_fault(call, self._ims.answer)
 
         is_ours = call.split_path()
-        call.sandbox = self._gate.check(call.request)
+        try:
+            call.sandbox = self._gate.check(call.request)
+        except ApiError:
+            call.note_body()
+            raise
         if call.request.path == DATA_SETS:
             # a number that no double holds: what passes through must keep it
             return json_answer(200, {'5f3c3cedb2805c194ff0b69a': {
                 'name': 'Orders', 'rows': 9223372036854775807}})
         if not is_ours or call.collection not in self._sandboxes[call.sandbox]:
             raise ApiError(error_answer(404, 'Resource not found', shape='gateway'))
-        if call.kind in ('POST', 'PATCH'):
+        if call.kind in ('POST', 'PATCH', 'SEARCH'):
             call.read_json()
         call.name = self._name_of(call)
         return self._with_fault(call, self._process)
@@ -101,8 +103,8 @@ class Service:
             return call.body.get('name') if isinstance(call.body, dict) else None
         properties = call.request.query.get('property', [])
         if call.parameter('continuationToken'):
-            properties = read_token(call.parameter('continuationToken'),
-                                    call.collection)['property']
+            properties = listing.read_token(call.parameter('continuationToken'),
+                                            call.collection)['property']
         for text in properties:
             field, operator, value = text.partition('==')
             if operator and field.strip() == 'name':
@@ -153,47 +155,25 @@ class Service:
         call.check_parameters('property', 'count', 'limit')
         if call.parameter('limit'):
             raise flow_error(400, '1401', 'limit and count cannot both be given.')
-        properties = call.request.query.get('property', [])
-        return json_answer(200, {'count': len(collection.matching(properties))})
+        return listing.count(collection, call.request.query.get('property', []))
 
     def _on_list(self, call, collection):
-        call.check_parameters('property', 'limit', 'orderby', 'continuationToken', 'count')
-        query = self._query(call)
-        entities, last = collection.page(
-            query['property'], query['orderby'], query['limit'], query['after'])
-        body = {'items': [self._shown(call, entity) for entity in entities], '_links': {}}
-        token = self._next_token(query, last, (call.fault or {}).get('paging'))
-        if token is not None:
-            href = f'/{call.collection}?continuationToken={urllib.parse.quote(token, safe="")}'
-            body['_links'] = {'next': {'href': href}}
-        return json_answer(200, body)
+        call.check_parameters(*listing.PARAMETERS)
+        query = listing.query_of(call, self._options.page_size)
+        return self._page(call, collection, query, call.collection)
 
-    @staticmethod
-    def _next_token(query, last, paging):
-        """The token of the next page, or one that a client had better see through."""
-        if paging == 'empty':
-            return ''
-        if paging == 'repeat':  # leads to the same page for ever
-            return make_token(query)
-        if paging == 'loop':  # the first page follows the last one
-            return make_token({**query, 'after': last})
-        return None if last is None else make_token({**query, 'after': last})
+    def _on_search(self, call, collection):
+        call.check_parameters('continuationToken')
+        if not isinstance(call.body, dict):
+            raise connections.bad('the body must be an object')
+        query = listing.search_of(call, self._options.page_size)
+        if call.body.get('count') is True:
+            return listing.count(collection, query['property'])
+        return self._page(call, collection, query, call.collection + '/search')
 
-    def _query(self, call):
-        """What to list: from the parameters, or from the token that packs them."""
-        token = call.parameter('continuationToken')
-        if token:
-            query = read_token(token, call.collection)
-        else:
-            query = {'property': call.request.query.get('property', []),
-                     'orderby': call.parameter('orderby'), 'limit': self._options.page_size,
-                     'after': None}
-        limit = call.parameter('limit')
-        if limit is not None:
-            if not limit.isascii() or not limit.isdigit() or not 1 <= int(limit) <= MAX_LIMIT:
-                raise flow_error(400, '1450', f'limit must be between 1 and {MAX_LIMIT}.')
-            query['limit'] = int(limit)
-        return query
+    def _page(self, call, collection, query, path):
+        return listing.page(collection, query, path, lambda entity: self._shown(call, entity),
+                            (call.fault or {}).get('paging'))
 
     def _on_patch(self, call, collection, entity):
         self._check_version(call, entity)

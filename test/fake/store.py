@@ -4,7 +4,6 @@ Pages are cut by position in the order, not by number, so that they stay right
 while entities come and go.
 """
 
-import base64
 import bisect
 import itertools
 import json
@@ -16,8 +15,6 @@ from .answers import flow_error
 
 SORT_FIELDS = ('name', 'createdAt', 'updatedAt')
 FIELD_OPERATOR = re.compile(r'\s*([A-Za-z_@$:.\[\]-]+)\s*(==|>=|<=|>|<)(.*)', re.DOTALL)
-# Decoding a token twice would change this; only taking it as it came is right.
-TOKEN_END = '=%41'
 
 versions = itertools.count(1)
 
@@ -172,19 +169,3 @@ def _compare(operator, value, wanted):
         value = _text(value)
     return {'>': value > wanted, '<': value < wanted,
             '>=': value >= wanted, '<=': value <= wanted}[operator]
-
-
-def make_token(state):
-    text = base64.b64encode(json.dumps(state).encode()).decode()
-    return text.rstrip('=') + TOKEN_END
-
-
-def read_token(token, collection):
-    """What make_token() packed; an altered token is an error."""
-    try:
-        text = token.removesuffix(TOKEN_END)
-        if text == token:
-            raise ValueError('the end is missing')
-        return json.loads(base64.b64decode(text + '=' * (-len(text) % 4), validate=True))
-    except ValueError as error:
-        raise flow_error(400, '1451', 'The continuation token is invalid.', collection) from error

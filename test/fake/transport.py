@@ -29,10 +29,10 @@ def head(answer, close=False):
     return ('\r\n'.join(lines) + '\r\n\r\n').encode('latin-1')
 
 
-def send(sock, request, answer, fault, idle_seconds):
+def send(sock, request, answer, fault):
     """Sends the answer; returns whether the connection lives on."""
     _pack(request, answer)
-    keep = request.header('connection') != 'close'
+    keep = (request.header('connection') or '').lower() != 'close'
     start = head(answer, not keep)
     body = _chunked(answer.body) if answer.chunked else answer.body
     if request.method == 'HEAD':
@@ -49,8 +49,9 @@ def send(sock, request, answer, fault, idle_seconds):
         _drip(sock, start + body, fault.number('drip'))
     else:
         sock.sendall(start + body)
-    # A connection that is closed while idle: the next request may come first.
-    sock.settimeout(fault.number('close_after') if 'close_after' in fault else idle_seconds)
+    if 'close_after' in fault:
+        # The connection is closed while idle, unless the next request comes first.
+        sock.settimeout(fault.number('close_after'))
     return keep
 
 
