@@ -28,7 +28,7 @@ CREATE USER MAPPING FOR CURRENT_USER SERVER aep
 \set ECHO none
 
 \echo
-\echo == 4. What is this database's own address?
+\echo == 4. At which address is this database reached?
 \set ECHO queries
 SELECT * FROM aep.endpoint();
 \set ECHO none
@@ -62,7 +62,7 @@ FROM aep.create_base_connection(
 \echo '                advertised_host ''<public name of this server>'');'
 \echo
 \echo '   CREATE USER MAPPING FOR CURRENT_USER SERVER aep'
-\echo '       OPTIONS (api_key ''<API key>'', access_token ''<token>'','
+\echo '       OPTIONS (api_key ''<API key>'', client_secret ''<client secret>'','
 \echo '                username ''<database login>'', password ''<its password>'');'
 \echo
 \echo '   SELECT id FROM aep.create_base_connection();'

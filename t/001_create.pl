@@ -172,8 +172,8 @@ is(scalar(keys %{ { map { $_->{connection} => 1 } @pooled } }), 1, 'on one conne
 
 # A connection that the server closed while it was idle is replaced.
 $node->safe_psql('postgres', <<'SQL');
-SELECT id FROM aep.create_base_connection(name => 'fault:close_after=1 closing');
-SELECT pg_sleep(0.3);
+SELECT id FROM aep.create_base_connection(name => 'fault:close_after=0.1 closing');
+SELECT pg_sleep(0.5);
 SELECT id FROM aep.create_base_connection(name => 'after closing');
 SQL
 is(scalar($fake->requests_named('after closing')), 1, 'a closed idle connection is replaced');
