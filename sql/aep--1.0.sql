@@ -65,6 +65,153 @@ CREATE FUNCTION aep.access_token_info(
 COMMENT ON FUNCTION aep.access_token_info(name) IS
 'Returns when this session fetched the access token it holds, and when that expires: one row, of NULLs if it fetched none. Fetches nothing and never shows the token. Errors: 42704 no such server or user mapping, 42501 no USAGE on it.';
 
+CREATE FUNCTION aep.connections(
+    name text DEFAULT NULL, state text DEFAULT NULL,
+    connection_spec_id uuid DEFAULT '74a1c565-4e59-48d7-9d67-7c03b8a13137',
+    max_rows integer DEFAULT NULL, server name DEFAULT 'aep',
+    OUT id uuid, OUT name text, OUT description text, OUT state text, OUT auth_spec text,
+    OUT connection_spec_id uuid, OUT created_at timestamptz, OUT updated_at timestamptz,
+    OUT created_by text, OUT etag text, OUT entity jsonb)
+    RETURNS SETOF record
+    LANGUAGE C VOLATILE PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'aep_connections';
+COMMENT ON FUNCTION aep.connections(text, text, uuid, integer, name) IS
+'Returns the base connections of the sandbox, one row each, ordered by name: those with this name and state (enabled, disabled), of this connection specification (default: PostgreSQL; NULL: every source), at most max_rows. created_at and updated_at come from the service; entity is all that it shows. Reads all pages. Errors: 22023 bad argument, 42704 no such server or user mapping, 42501 no USAGE or permission denied by Experience Platform, 28000 token refused, 53400 too many requests, 08001 cannot connect, 08006 connection lost, 08P01 answer not understood, 54000 answer too large, 58000 service failure.';
+
+CREATE FUNCTION aep.connection(
+    id uuid, server name DEFAULT 'aep',
+    OUT id uuid, OUT name text, OUT description text, OUT state text, OUT auth_spec text,
+    OUT connection_spec_id uuid, OUT created_at timestamptz, OUT updated_at timestamptz,
+    OUT created_by text, OUT etag text, OUT entity jsonb)
+    LANGUAGE C VOLATILE PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'aep_connection';
+COMMENT ON FUNCTION aep.connection(uuid, name) IS
+'Returns one base connection: the row that aep.connections has for it. Errors: 22004 missing argument, 42704 no such connection, server or user mapping, and as aep.connections.';
+
+CREATE FUNCTION aep.connection_count(
+    name text DEFAULT NULL, state text DEFAULT NULL,
+    connection_spec_id uuid DEFAULT '74a1c565-4e59-48d7-9d67-7c03b8a13137',
+    server name DEFAULT 'aep')
+    RETURNS bigint
+    LANGUAGE C VOLATILE PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'aep_connection_count';
+COMMENT ON FUNCTION aep.connection_count(text, text, uuid, name) IS
+'Returns how many base connections the sandbox has, as the service counts them; filters as in aep.connections. Errors: as aep.connections.';
+
+CREATE FUNCTION aep.test_connection(
+    id uuid, server name DEFAULT 'aep',
+    OUT result boolean, OUT message text)
+    LANGUAGE C VOLATILE PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'aep_test_connection';
+COMMENT ON FUNCTION aep.test_connection(uuid, name) IS
+'Asks Experience Platform to connect to this database through the base connection. Returns one row: result false means that it tried and could not, with the connectors reason in message if it gave one. That it could not be asked is an error: 22004 missing argument, 42704 no such connection, and as aep.connections.';
+
+CREATE FUNCTION aep.explore(
+    id uuid, server name DEFAULT 'aep',
+    OUT path text, OUT schema_name text, OUT table_name text, OUT type text,
+    OUT can_preview boolean, OUT can_fetch_schema boolean)
+    RETURNS SETOF record
+    LANGUAGE C VOLATILE PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'aep_explore';
+COMMENT ON FUNCTION aep.explore(uuid, name) IS
+'Returns the tables that Experience Platform sees through the base connection, one row each. path is what aep.explore_table takes; schema_name and table_name are its name, split at the first dot. Errors: 22004 missing argument, 42704 no such connection, and as aep.connections.';
+
+CREATE FUNCTION aep.explore_table(
+    id uuid, path text, server name DEFAULT 'aep',
+    OUT column_name text, OUT type text, OUT original_type text,
+    OUT xdm_type text, OUT xdm_format text, OUT entity jsonb)
+    RETURNS SETOF record
+    LANGUAGE C VOLATILE PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'aep_explore_table';
+COMMENT ON FUNCTION aep.explore_table(uuid, text, name) IS
+'Returns the columns of a table as Experience Platform sees them, one row each: its own type, the sources where it tells, and type and format in the Experience Data Model. path: verbatim as aep.explore gave it. Errors: 22004 missing argument, 42704 no such connection, 22023 no such table, and as aep.connections.';
+
+CREATE FUNCTION aep.preview_table(
+    id uuid, path text, server name DEFAULT 'aep')
+    RETURNS SETOF jsonb
+    LANGUAGE C VOLATILE PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'aep_preview_table';
+COMMENT ON FUNCTION aep.preview_table(uuid, text, name) IS
+'Returns the first rows of a table as Experience Platform reads them, one JSON object each. Errors: as aep.explore_table.';
+
+CREATE FUNCTION aep.compare_table(
+    id uuid, relation regclass, path text DEFAULT NULL, server name DEFAULT 'aep',
+    OUT column_name text, OUT database_type text, OUT platform_type text,
+    OUT xdm_type text, OUT xdm_format text, OUT agrees boolean, OUT finding text)
+    RETURNS SETOF record
+    LANGUAGE C VOLATILE PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'aep_compare_table';
+COMMENT ON FUNCTION aep.compare_table(uuid, regclass, text, name) IS
+'Compares a table here with what Experience Platform sees of it, one row for each column of either side. finding is agrees, type differs, missing in the platform or missing in the database. path defaults to schema.table. Errors: as aep.explore_table.';
+
+CREATE FUNCTION aep.update_connection(
+    id uuid, name text DEFAULT NULL, description text DEFAULT NULL, state text DEFAULT NULL,
+    username text DEFAULT NULL, password text DEFAULT NULL,
+    auth_type aep.auth_type DEFAULT NULL, ssl_mode text DEFAULT NULL,
+    host text DEFAULT NULL, port integer DEFAULT NULL, database text DEFAULT NULL,
+    replace_credentials boolean DEFAULT false, etag text DEFAULT NULL,
+    server name DEFAULT 'aep',
+    OUT id uuid, OUT etag text)
+    LANGUAGE C VOLATILE PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'aep_update_connection';
+COMMENT ON FUNCTION aep.update_connection(uuid, text, text, text, text, text, aep.auth_type, text, text, integer, text, boolean, text, name) IS
+'Changes a base connection: only what is given; an empty description is removed; state is enabled or disabled. Any argument from username to database, or replace_credentials, replaces the authentication as a whole, completed as in aep.create_base_connection. etag: the version to change, with its double quotes; NULL: the current one, read first. Returns id and new etag: one row. Not undone by ROLLBACK. Errors: 22004 nothing to change, 22023 bad argument, 42704 no such connection, 40001 changed by somebody else meanwhile, 08007 outcome unknown, and as aep.connections.';
+
+CREATE FUNCTION aep.delete_connection(
+    id uuid, server name DEFAULT 'aep')
+    RETURNS void
+    LANGUAGE C VOLATILE PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'aep_delete_connection';
+COMMENT ON FUNCTION aep.delete_connection(uuid, name) IS
+'Deletes a base connection. Not undone by ROLLBACK. Errors: 22004 missing argument, 42704 no such connection, 2BP01 flows still use it (the detail names them), 08007 outcome unknown, and as aep.connections.';
+
+CREATE FUNCTION aep.ensure_base_connection(
+    username text DEFAULT NULL, password text DEFAULT NULL,
+    name text DEFAULT NULL, description text DEFAULT NULL,
+    auth_type aep.auth_type DEFAULT 'basic', ssl_mode text DEFAULT NULL,
+    host text DEFAULT NULL, port integer DEFAULT NULL, database text DEFAULT NULL,
+    replace_credentials boolean DEFAULT false, server name DEFAULT 'aep',
+    OUT id uuid, OUT etag text, OUT action text)
+    LANGUAGE C VOLATILE PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'aep_ensure_base_connection';
+COMMENT ON FUNCTION aep.ensure_base_connection(text, text, text, text, aep.auth_type, text, text, integer, text, boolean, name) IS
+'Makes sure that a base connection of this name exists and is as described: creates it if it is missing, updates what differs from what the service shows. What it hides, such as the password, counts as equal unless replace_credentials is given. Returns id, etag and what was done (created, updated or unchanged): one row. Sessions of this database that do the same at once wait for each other. Not undone by ROLLBACK. Errors: 42710 several connections have the name, and as aep.create_base_connection and aep.update_connection.';
+
+CREATE TYPE aep.base_connection_spec AS (
+    username text, password text, name text, description text, auth_type aep.auth_type,
+    ssl_mode text, host text, port integer, database text);
+COMMENT ON TYPE aep.base_connection_spec IS 'What describes a base connection: an item of aep.create_base_connections';
+
+CREATE FUNCTION aep.base_connection_spec(
+    username text DEFAULT NULL, password text DEFAULT NULL,
+    name text DEFAULT NULL, description text DEFAULT NULL,
+    auth_type aep.auth_type DEFAULT 'basic', ssl_mode text DEFAULT NULL,
+    host text DEFAULT NULL, port integer DEFAULT NULL, database text DEFAULT NULL)
+    RETURNS aep.base_connection_spec
+    LANGUAGE C IMMUTABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'aep_base_connection_spec';
+COMMENT ON FUNCTION aep.base_connection_spec(text, text, text, text, aep.auth_type, text, text, integer, text) IS
+'Returns the arguments as one value, for aep.create_base_connections. Checks and sends nothing.';
+
+CREATE FUNCTION aep.create_base_connections(
+    specs aep.base_connection_spec[], server name DEFAULT 'aep',
+    OUT ordinal integer, OUT name text, OUT id uuid, OUT etag text,
+    OUT sqlstate text, OUT message text)
+    RETURNS SETOF record
+    LANGUAGE C VOLATILE PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'aep_create_base_connections';
+COMMENT ON FUNCTION aep.create_base_connections(aep.base_connection_spec[], name) IS
+'Creates many base connections at once, as many requests in flight as the server option concurrency says. Returns one row for each spec, in their order: id and etag, or SQLSTATE and message of what kept this one from being created; the others are not affected. Not undone by ROLLBACK. Errors: 22004 missing argument, 42704 no such server or user mapping, 42501 no USAGE, 28000 no access token to be had.';
+
+CREATE FUNCTION aep.request(
+    method text, path text, query jsonb DEFAULT NULL, body jsonb DEFAULT NULL,
+    headers jsonb DEFAULT NULL, server name DEFAULT 'aep',
+    OUT status integer, OUT etag text, OUT headers jsonb, OUT body jsonb)
+    LANGUAGE C VOLATILE PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'aep_request';
+COMMENT ON FUNCTION aep.request(text, text, jsonb, jsonb, jsonb, name) IS
+'Sends any request to Experience Platform, signed as those of the other functions. method: GET, POST, PUT, PATCH or DELETE; path: below /data/foundation, such as /flowservice/flows; query: an object of parameters, an array for one that is repeated; headers: an object of further ones. Returns HTTP status, etag, headers and body of the answer, whatever its status: one row; a body that is not JSON comes as a JSON string. Not undone by ROLLBACK. Errors: 22004 missing argument, 22023 bad argument, 42704 no such server or user mapping, 42501 no USAGE, 28000 no access token to be had, 08001 cannot connect, 08006 connection lost, 08007 outcome unknown, 54000 answer too large.';
+
 -- Who may call: nobody until a DBA grants it (README, "Who may call").
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA aep FROM PUBLIC;
 REVOKE ALL ON SCHEMA aep FROM PUBLIC;

@@ -205,11 +205,15 @@ aep_access_token(const AepServer *server, int64 deadline)
 }
 
 bool
-aep_access_token_refused(const AepServer *server)
+aep_access_token_refused(const AepServer *server, const char *token)
 {
+	CachedToken *entry;
+
 	if (server->access_token != NULL)
 		return false;
-	aep_buffer_free(&find_entry(server)->token);
+	entry = find_entry(server);
+	if (entry->token.len > 0 && strcmp(entry->token.data, token) == 0)
+		aep_buffer_free(&entry->token);
 	return true;
 }
 

@@ -20,10 +20,11 @@
 extern const char *aep_access_token(const AepServer *server, int64 deadline);
 
 /*
- * The service refused the token.  True if another one can be had: it was
- * fetched, and is now dropped, so that the next call fetches anew.
+ * The service refused this token.  True if another one can be had: it was
+ * fetched, and is now dropped, so that the next call fetches anew, unless that
+ * has happened since.
  */
-extern bool aep_access_token_refused(const AepServer *server);
+extern bool aep_access_token_refused(const AepServer *server, const char *token);
 
 typedef struct AepAccessTokenInfo
 {

@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 
 #include "argument.h"
 
@@ -12,6 +13,34 @@ const char *
 aep_argument_text(FunctionCallInfo fcinfo, int number)
 {
 	return PG_ARGISNULL(number) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(number));
+}
+
+const char *
+aep_argument_uuid(FunctionCallInfo fcinfo, int number)
+{
+	return PG_ARGISNULL(number)
+			   ? NULL
+			   : DatumGetCString(DirectFunctionCall1(uuid_out, PG_GETARG_DATUM(number)));
+}
+
+const char *
+aep_argument_text_required(FunctionCallInfo fcinfo, int number, const char *name)
+{
+	const char *value = aep_argument_text(fcinfo, number);
+
+	if (value == NULL)
+		aep_argument_missing(name, NULL);
+	return value;
+}
+
+const char *
+aep_argument_uuid_required(FunctionCallInfo fcinfo, int number, const char *name)
+{
+	const char *value = aep_argument_uuid(fcinfo, number);
+
+	if (value == NULL)
+		aep_argument_missing(name, NULL);
+	return value;
 }
 
 const char *
@@ -23,19 +52,40 @@ aep_argument_server(FunctionCallInfo fcinfo, int number)
 }
 
 void
+aep_argument_absence(const char *name, const char *hint, AepError *error)
+{
+	*error = (AepError){
+		.sqlstate = ERRCODE_NULL_VALUE_NOT_ALLOWED,
+		.message = psprintf("argument \"%s\" must not be null", name),
+		.hint = hint,
+	};
+}
+
+void
+aep_argument_refusal(const char *name, const char *detail, const char *hint, AepError *error)
+{
+	*error = (AepError){
+		.sqlstate = ERRCODE_INVALID_PARAMETER_VALUE,
+		.message = psprintf("invalid value for argument \"%s\"", name),
+		.detail = detail,
+		.hint = hint,
+	};
+}
+
+void
 aep_argument_missing(const char *name, const char *hint)
 {
-	ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					errmsg("argument \"%s\" must not be null", name),
-					hint != NULL ? errhint("%s", hint) : 0));
-	pg_unreachable();
+	AepError error;
+
+	aep_argument_absence(name, hint, &error);
+	aep_error_raise(&error);
 }
 
 void
 aep_argument_refused(const char *name, const char *detail, const char *hint)
 {
-	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					errmsg("invalid value for argument \"%s\"", name), errdetail("%s", detail),
-					hint != NULL ? errhint("%s", hint) : 0));
-	pg_unreachable();
+	AepError error;
+
+	aep_argument_refusal(name, detail, hint, &error);
+	aep_error_raise(&error);
 }

@@ -52,6 +52,30 @@
 #define aep_create_wait_event_set(nevents) CreateWaitEventSet(TopMemoryContext, nevents)
 #endif
 
+/*
+ * Runs the JSON reader for its verdict alone.  For the files that include
+ * common/jsonapi.h first.  From 17 on the caller brings the lexer's memory.
+ */
+#ifdef JSONAPI_H
+static inline JsonParseErrorType
+aep_parse_json(const char *text, size_t len, int encoding)
+{
+#if PG_VERSION_NUM >= 170000
+	JsonLexContext lex;
+	JsonParseErrorType result;
+
+	makeJsonLexContextCstringLen(&lex, text, len, encoding, true);
+	result = pg_parse_json(&lex, &nullSemAction);
+	freeJsonLexContext(&lex);
+	return result;
+#else
+	return pg_parse_json(
+		makeJsonLexContextCstringLen(unconstify(char *, text), (int) len, encoding, true),
+		&nullSemAction);
+#endif
+}
+#endif
+
 /* Named wait events for extensions arrived in 17. */
 #if PG_VERSION_NUM >= 170000
 #define aep_wait_event_new(name) WaitEventExtensionNew(name)

@@ -9,23 +9,28 @@
 
 #include "encoding.h"
 
+/* With SQL_ASCII PostgreSQL takes any bytes, and does not convert them. */
+bool
+aep_can_be_utf8(const char *text)
+{
+	return text == NULL || GetDatabaseEncoding() != PG_SQL_ASCII ||
+		   pg_verify_mbstr(PG_UTF8, text, (int) strlen(text), true);
+}
+
 const char *
 aep_to_utf8(const char *text, const char *what)
 {
-	int len;
-
 	/* text of a UTF8 database was verified when it came in */
 	if (text == NULL || GetDatabaseEncoding() == PG_UTF8)
 		return text;
 
-	/* with SQL_ASCII PostgreSQL only verifies, but would show the bytes */
-	len = (int) strlen(text);
-	if (GetDatabaseEncoding() == PG_SQL_ASCII && !pg_verify_mbstr(PG_UTF8, text, len, true))
+	/* asked here, since PostgreSQL's own error would show the bytes */
+	if (!aep_can_be_utf8(text))
 		ereport(ERROR, (errcode(ERRCODE_CHARACTER_NOT_IN_REPERTOIRE),
 						errmsg("%s is not valid UTF-8", what),
 						errdetail("The database's encoding is SQL_ASCII, so its text is sent to "
 								  "Experience Platform as it is, and must be UTF-8.")));
-	return pg_server_to_any(text, len, PG_UTF8);
+	return pg_server_to_any(text, (int) strlen(text), PG_UTF8);
 }
 
 const char *

@@ -14,6 +14,9 @@
  */
 extern const char *aep_to_utf8(const char *text, const char *what);
 
+/* Whether aep_to_utf8() takes the text; NULL is fine. */
+extern bool aep_can_be_utf8(const char *text);
+
 /*
  * Valid UTF-8 as text of the database: a palloc'd copy, or text itself.  What
  * the encoding cannot hold becomes '?': used for messages, which must not be

@@ -254,7 +254,7 @@ void
 aep_error_raise(const AepError *error)
 {
 	ereport(ERROR, (errcode(error->sqlstate), errmsg_internal("%s", error->message),
-					errdetail_internal("%s", error->detail),
+					error->detail != NULL ? errdetail_internal("%s", error->detail) : 0,
 					error->hint != NULL ? errhint("%s", error->hint) : 0));
 	pg_unreachable();
 }

@@ -23,8 +23,8 @@ typedef struct AepError
 {
 	int sqlstate;
 	const char *message;
-	const char *detail;
-	const char *hint; /* or NULL */
+	const char *detail; /* or NULL */
+	const char *hint;	/* or NULL */
 } AepError;
 
 /*

@@ -7,6 +7,9 @@
 #include "escape.h"
 #include "utf8.h"
 
+/* Between the halves of a surrogate pair: JSON within JSON ten times over. */
+#define MAX_BACKSLASHES 1024
+
 size_t
 aep_escape_plain(const AepText *text, size_t at, uint32_t *code)
 {
@@ -132,22 +135,22 @@ read_escaped_backslash(const AepText *text, size_t at, bool behind_backslashes)
 }
 
 size_t
-aep_escape_plain_backslashes(const AepText *text, size_t at)
+aep_escape_plain_backslashes(const AepText *text, size_t at, size_t max)
 {
 	size_t count = 0;
 
-	while (count < AEP_MAX_BACKSLASHES && at + count < text->len && text->data[at + count] == '\\')
+	while (count < max && at + count < text->len && text->data[at + count] == '\\')
 		count++;
 	return count;
 }
 
 size_t
-aep_escape_backslashes(const AepText *text, size_t at, size_t *count)
+aep_escape_backslashes(const AepText *text, size_t at, size_t max, size_t *count)
 {
 	size_t start = at;
 
 	*count = 0;
-	while (*count < AEP_MAX_BACKSLASHES && at < text->len)
+	while (*count < max && at < text->len)
 	{
 		size_t size = 1;
 
@@ -172,7 +175,7 @@ read_u_escape(const AepText *text, size_t at, uint32_t *code)
 
 	if (size == 0 || *code < 0xd800 || *code > 0xdbff)
 		return size;
-	low_at = at + size + aep_escape_backslashes(text, at + size, &backslashes);
+	low_at = at + size + aep_escape_backslashes(text, at + size, MAX_BACKSLASHES, &backslashes);
 	if (backslashes == 0 || read_u(text, low_at, &low) == 0 || low < 0xdc00 || low > 0xdfff)
 		return size;
 	*code = 0x10000 + ((*code - 0xd800) << 10) + (low - 0xdc00);

@@ -17,9 +17,6 @@
 /* A byte that is no UTF-8 is read as this plus the byte: no character. */
 #define AEP_INVALID_BYTE 0x110000
 
-/* Escaping doubles backslashes each time; more than this is no escape. */
-#define AEP_MAX_BACKSLASHES 256
-
 typedef struct AepText
 {
 	const char *data;
@@ -39,13 +36,13 @@ extern size_t aep_escape_read(const AepText *text, size_t at, bool behind_backsl
 							  uint32_t *code);
 
 /*
- * Reads the backslashes from a place on, be they plain or escaped (%5C, \u005c
- * and so on); returns their length and sets *count to their number, counting
- * no farther than AEP_MAX_BACKSLASHES.
+ * Reads the backslashes from a place on, at most max of them, be they plain or
+ * escaped (%5C, \\u005c and so on); returns their length and sets *count to
+ * their number.
  */
-extern size_t aep_escape_backslashes(const AepText *text, size_t at, size_t *count);
+extern size_t aep_escape_backslashes(const AepText *text, size_t at, size_t max, size_t *count);
 
 /* The same for plain ones only; their length is their number. */
-extern size_t aep_escape_plain_backslashes(const AepText *text, size_t at);
+extern size_t aep_escape_plain_backslashes(const AepText *text, size_t at, size_t max);
 
 #endif /* AEP_ESCAPE_H */

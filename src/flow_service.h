@@ -1,27 +1,88 @@
 /*
  * flow_service.h
  *		Flow Service's calls, one function each.
+ *
+ * Strings in and out are in the database's encoding.  All functions throw the
+ * error table of error.c, 22021 for text that cannot be sent, 08P01 for an
+ * answer that is not understood, and HV00J for an incomplete server.  A
+ * Jsonb or JsonbContainer is palloc'd in the current context unless said
+ * otherwise.
  */
 #ifndef AEP_FLOW_SERVICE_H
 #define AEP_FLOW_SERVICE_H
 
+#include "utils/jsonb.h"
+
+#include "flow_call.h"
 #include "payload.h"
 #include "reply.h"
 #include "server.h"
 
-/*
- * POST /connections.  Strings of *connection are in the database's encoding,
- * so is what *created gets.  Logs the new id.  Throws the error table of
- * error.c, 22021 for text that cannot be sent, 08P01 for an answer without a
- * usable id, HV00J for an incomplete server.
- */
+/* POST /connections.  Logs the new id. */
 extern void aep_flow_create_connection(const AepServer *server, const AepBaseConnection *connection,
 									   AepCreated *created);
 
+/* The same in two halves, for a batch: the first makes and sends it ... */
+extern AepCall *aep_flow_create_begin(const AepServer *server, const AepBaseConnection *connection,
+									  bool in_batch);
+
 /*
- * The body that the call above would send, secrets masked: JSON text in the
- * database's encoding, palloc'd.
+ * ... the second, once aep_call_is_over(), reads the answer.  False: *error
+ * says why there is no id.  Throws nothing of the exchange.
+ */
+extern bool aep_flow_create_finish(AepCall *call, AepCreated *created, AepError *error);
+
+/*
+ * The body that a create would send, secrets masked: JSON text, palloc'd.
  */
 extern char *aep_flow_connection_preview(const AepBaseConnection *connection);
+
+/* PATCH /connections/{id} with If-Match; an etag as it was read, with quotes. */
+extern void aep_flow_update_connection(const AepServer *server, const char *id, const char *etag,
+									   const AepConnectionChange *change, AepCreated *changed);
+
+/* DELETE /connections/{id}.  Names the flows that keep the service from it. */
+extern void aep_flow_delete_connection(const AepServer *server, const char *id);
+
+/* GET /connections/{id}: the entity, out of its envelope. */
+extern Jsonb *aep_flow_connection(const AepServer *server, const char *id);
+
+/* Which connections; NULL: any. */
+typedef struct AepConnectionFilter
+{
+	const char *name;
+	const char *state;
+	const char *connection_spec_id;
+} AepConnectionFilter;
+
+extern int64 aep_flow_count_connections(const AepServer *server, const AepConnectionFilter *filter);
+
+/* Reading a list page by page. */
+typedef struct AepPages AepPages;
+
+/* page_size: rows to ask for at once, 1 to 100 */
+extern AepPages *aep_flow_list_connections(const AepServer *server,
+										   const AepConnectionFilter *filter, int page_size);
+
+/*
+ * The items of the next page, an array; NULL after the last.  Valid until the
+ * next call.  A page that leads to one before it is an error, 08P01.
+ */
+extern JsonbContainer *aep_flow_next_page(AepPages *pages);
+
+extern void aep_flow_end_pages(AepPages *pages);
+
+/*
+ * GET /connections/{id}/test.  False with *reason NULL: the platform could not
+ * connect; with a reason, its connector's own words.
+ */
+extern bool aep_flow_test_connection(const AepServer *server, const char *id, const char **reason);
+
+/* GET /connections/{id}/explore: the tables, an array. */
+extern JsonbContainer *aep_flow_explore(const AepServer *server, const char *id);
+
+/* The same for one table: an object with "schema" and, with preview, "data". */
+extern JsonbContainer *aep_flow_explore_table(const AepServer *server, const char *id,
+											  const char *path, bool preview);
 
 #endif /* AEP_FLOW_SERVICE_H */

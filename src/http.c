@@ -60,6 +60,8 @@ static CURLM *multi = NULL;
 static dlist_head transfers = DLIST_STATIC_INIT(transfers);
 static int pausing = 0;
 
+static int64 throttled_until = 0; /* the latest end of a pause after a 429 */
+
 /* Wipes a string of libcurl's or ours; headers hold the token and the key. */
 static void
 free_headers(struct curl_slist *headers)
@@ -305,7 +307,7 @@ set_destination(AepHttpTransfer *transfer, const AepHttpRequest *request)
 }
 
 static void
-set_limits(AepHttpTransfer *transfer, const AepHttpLimits *limits)
+set_limits(AepHttpTransfer *transfer, const AepHttpLimits *limits, bool in_batch)
 {
 	CURL *easy = transfer->easy;
 
@@ -313,6 +315,7 @@ set_limits(AepHttpTransfer *transfer, const AepHttpLimits *limits)
 	SETOPT(easy, CURLOPT_MAXAGE_CONN, MAX_IDLE_SECONDS);
 	SETOPT(easy, CURLOPT_ACCEPT_ENCODING, "gzip");
 	SETOPT(easy, CURLOPT_NOSIGNAL, 1L);
+	SETOPT(easy, CURLOPT_PIPEWAIT, in_batch ? 1L : 0L);
 #ifdef AEP_HAVE_QUICK_EXIT
 	SETOPT(easy, CURLOPT_QUICK_EXIT, 1L);
 #endif
@@ -378,7 +381,7 @@ aep_http_start(const AepHttpRequest *request)
 	dlist_push_tail(&transfers, &transfer->node);
 	set_callbacks(transfer);
 	set_destination(transfer, request);
-	set_limits(transfer, request->limits);
+	set_limits(transfer, request->limits, request->in_batch);
 	set_method(transfer, request);
 	start_attempt(transfer);
 	MemoryContextSwitchTo(caller);
@@ -466,6 +469,8 @@ pause_transfer(AepHttpTransfer *transfer)
 	exchange->outcome = AEP_HTTP_PENDING;
 	transfer->resume_at = now + pause;
 	pausing++;
+	if (exchange->status == 429)
+		throttled_until = Max(throttled_until, transfer->resume_at);
 }
 
 /* Takes note of all transfers that libcurl has finished. */
@@ -521,20 +526,34 @@ resume_transfers(void)
 }
 
 void
+aep_http_step(long max_ms)
+{
+	long pause = resume_transfers();
+	CURLMcode code;
+
+	if (pause >= 0 && (max_ms < 0 || pause < max_ms))
+		max_ms = pause;
+	code = aep_wait_step(multi, max_ms);
+	collect_finished();
+	if (code != CURLM_OK)
+	{
+		discard_multi();
+		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("libcurl's event loop failed"),
+						errdetail("libcurl says: %s.", curl_multi_strerror(code))));
+	}
+}
+
+void
 aep_http_wait(AepHttpExchange *exchange)
 {
 	while (exchange->outcome == AEP_HTTP_PENDING)
-	{
-		CURLMcode code = aep_wait_step(multi, resume_transfers());
+		aep_http_step(-1);
+}
 
-		collect_finished();
-		if (code != CURLM_OK)
-		{
-			discard_multi();
-			ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("libcurl's event loop failed"),
-							errdetail("libcurl says: %s.", curl_multi_strerror(code))));
-		}
-	}
+int64
+aep_http_throttled_until(void)
+{
+	return throttled_until;
 }
 
 int64
@@ -570,6 +589,17 @@ aep_http_header(AepHttpExchange *exchange, const char *name)
 }
 
 void
+aep_http_each_header(AepHttpExchange *exchange,
+					 void (*visit)(const char *name, const char *value, void *arg), void *arg)
+{
+	struct curl_header *header = NULL;
+
+	while ((header = curl_easy_nextheader(exchange->transfer->easy, CURLH_HEADER, -1, header)) !=
+		   NULL)
+		visit(header->name, header->value, arg);
+}
+
+void
 aep_http_end(AepHttpExchange *exchange)
 {
 	MemoryContextDelete(exchange->transfer->context);
@@ -584,6 +614,52 @@ is_loopback_host(const char *host)
 	if (pg_strcasecmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0)
 		return true;
 	return inet_pton(AF_INET, host, &ipv4) == 1 && (ntohl(ipv4.s_addr) >> 24) == 127;
+}
+
+/* Adds "name=value" to the query; the name is a constant or checked. */
+static CURLUcode
+add_parameter(CURLU *url, const AepHttpParameter *parameter)
+{
+	char *pair = psprintf("%s=%s", parameter->name, parameter->value);
+	CURLUcode code = curl_url_set(url, CURLUPART_QUERY, pair,
+								  CURLU_APPENDQUERY | (parameter->encoded ? 0 : CURLU_URLENCODE));
+
+	pfree(pair);
+	return code;
+}
+
+char *
+aep_http_url(const char *base, const char *prefix, const char *path,
+			 const AepHttpParameter *parameters, int nparameters)
+{
+	int len = (int) strlen(base);
+	CURLU *url = curl_url();
+	CURLUcode code = CURLUE_OUT_OF_MEMORY;
+	char *text = NULL;
+	char *copy;
+
+	while (len > 0 && base[len - 1] == '/')
+		len--;
+	if (url != NULL)
+		code = curl_url_set(url, CURLUPART_URL, psprintf("%.*s%s%s", len, base, prefix, path), 0);
+	for (int i = 0; code == CURLUE_OK && i < nparameters; i++)
+		code = add_parameter(url, &parameters[i]);
+	if (code == CURLUE_OK)
+		code = curl_url_get(url, CURLUPART_URL, &text, 0);
+	copy = code == CURLUE_OK ? MemoryContextAllocExtended(CurrentMemoryContext, strlen(text) + 1,
+														  MCXT_ALLOC_NO_OOM)
+							 : NULL;
+	if (copy != NULL)
+		strcpy(copy, text);
+	curl_free(text);
+	curl_url_cleanup(url);
+	if (copy == NULL)
+		ereport(ERROR, (errcode(code == CURLUE_OUT_OF_MEMORY || code == CURLUE_OK
+									? ERRCODE_OUT_OF_MEMORY
+									: ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("could not make a URL for the request"),
+						errdetail("libcurl says: %s.", curl_url_strerror(code))));
+	return copy;
 }
 
 /* Reads one part of a URL; NULL if it has none.  The caller frees it with curl_free. */

@@ -18,6 +18,14 @@ typedef struct AepHttpHeader
 	const char *value;
 } AepHttpHeader;
 
+/* A query parameter; UTF-8. */
+typedef struct AepHttpParameter
+{
+	const char *name;
+	const char *value;
+	bool encoded; /* the value comes from a URL and is percent-encoded already */
+} AepHttpParameter;
+
 /* How long and how much; all of it comes from the foreign server's options. */
 typedef struct AepHttpLimits
 {
@@ -48,6 +56,7 @@ typedef struct AepHttpRequest
 	AepHttpRepeat repeat;
 	int64 deadline; /* aep_http_now() time at which all attempts must have ended */
 	bool *sent;		/* set when an attempt may have reached the service; NULL: not needed */
+	bool in_batch;	/* one of many: rather wait for a stream than open a connection */
 } AepHttpRequest;
 
 typedef enum AepHttpOutcome
@@ -96,6 +105,30 @@ extern AepHttpExchange *aep_http_start(const AepHttpRequest *request);
  * interrupts throws.
  */
 extern void aep_http_wait(AepHttpExchange *exchange);
+
+/*
+ * One step of the work of all exchanges: waits until something happens, at
+ * most max_ms milliseconds (-1: no limit).  Throws like aep_http_wait().
+ */
+extern void aep_http_step(long max_ms);
+
+/*
+ * aep_http_now() time until which the service asked for fewer requests; in the
+ * past if it did not.
+ */
+extern int64 aep_http_throttled_until(void);
+
+/*
+ * A URL made of a base (which may end in a slash), paths and query parameters,
+ * palloc'd.  Throws 22023 if libcurl does not take it for one.
+ */
+extern char *aep_http_url(const char *base, const char *prefix, const char *path,
+						  const AepHttpParameter *parameters, int nparameters);
+
+/* Calls visit for each response header, in their order; both valid only then. */
+extern void aep_http_each_header(AepHttpExchange *exchange,
+								 void (*visit)(const char *name, const char *value, void *arg),
+								 void *arg);
 
 /* The value of a response header, or NULL; valid as long as the exchange. */
 extern const char *aep_http_header(AepHttpExchange *exchange, const char *name);

@@ -11,8 +11,8 @@
  *
  * Both sides may be large, and chosen to make us slow.  A search that gets as
  * far as PROOF bytes into the secret counts as successful and is masked as
- * far as it goes, so its text is not read again; any other fails early.  And
- * reading ends when the output is full.
+ * far as it goes, so its text need not be read again; any other fails early.
+ * And reading ends when the output is full.
  */
 #include <stdbool.h>
 #include <string.h>
@@ -24,11 +24,24 @@
 /* Agreement on this many bytes of a longer secret proves that it is there. */
 #define PROOF 64
 
+/*
+ * Escaping doubles backslashes each time.  Until there is proof, more than
+ * these together are no escape.
+ */
+#define MAX_BACKSLASHES 1024
+
 /* Real text leaves one or two ways of reading open. */
 #define MAX_OPEN 8
 
 /* How many steps the search for overlapping secrets may take in all. */
 #define OVERLAP_STEPS 1000000
+
+/*
+ * How many steps a call may take: enough for some ten secrets of 1 MB in the
+ * text and, for each byte of output, for a failing search for every secret.
+ * Beyond that the output is cut, full or not.
+ */
+#define MAX_STEPS(outsize) (20000000 + (outsize) *PROOF * AEP_MAX_SECRETS)
 
 /* Secret and text agree up to these places. */
 typedef struct Agreement
@@ -157,22 +170,26 @@ skip_plain(Search *search, Agreement at)
 static void
 pass_backslashes(Search *search, Agreement at, bool own)
 {
+	size_t own_count =
+		own ? aep_escape_plain_backslashes(&search->secret, at.secret, search->proof) : 0;
+	size_t max = at.secret + own_count >= search->proof ? SIZE_MAX : MAX_BACKSLASHES;
 	size_t count;
-	size_t size = aep_escape_backslashes(&search->text, at.text, &count);
-	size_t plain = aep_escape_plain_backslashes(&search->text, at.text);
-	size_t own_count;
+	size_t size = aep_escape_backslashes(&search->text, at.text, max, &count);
+	size_t plain;
 
 	if (count == 0)
 		return;
+	search->steps += count;
 	if (!own)
 	{
-		if (count < AEP_MAX_BACKSLASHES || at.secret >= search->proof)
+		if (count < max)
 			keep(search, at.secret, at.text + size, true);
 		return;
 	}
-	own_count = aep_escape_plain_backslashes(&search->secret, at.secret);
-	keep(search, at.secret + smaller(own_count, count), at.text + size, true);
+	own_count = aep_escape_plain_backslashes(&search->secret, at.secret, count);
+	keep(search, at.secret + own_count, at.text + size, true);
 	/* what looks like an escaped one may be the secret's own text */
+	plain = aep_escape_plain_backslashes(&search->text, at.text, count);
 	if (plain > 0 && plain < size)
 		keep(search, at.secret + smaller(own_count, plain), at.text + plain, true);
 }
@@ -221,7 +238,7 @@ find_end(Search *search, size_t start)
 	return search->end;
 }
 
-/* The same for the secret that reaches farthest.  Adds the steps it took. */
+/* The same for the secret that reaches farthest; adds the steps that took. */
 static size_t
 find_farthest_end(SearchList *list, size_t start, size_t *steps)
 {
@@ -252,22 +269,29 @@ prepare_searches(SearchList *list, const AepSecrets *secrets, const AepText *tex
 	}
 }
 
+/* Ends the line with what shows that something is missing. */
+static void
+cut(Line *line)
+{
+	line->len = line->cut;
+	for (int i = 0; i < 3 && line->len < line->room; i++)
+		line->data[line->len++] = '.';
+}
+
 /* Appends what must not be split.  False: it did not fit, the line is cut. */
 static bool
 append(Line *line, const char *data, size_t len)
 {
-	if (len <= line->room - line->len)
+	if (len > line->room - line->len)
 	{
-		memcpy(line->data + line->len, data, len);
-		line->len += len;
-		if (line->len + 3 <= line->room)
-			line->cut = line->len;
-		return true;
+		cut(line);
+		return false;
 	}
-	line->len = line->cut;
-	for (int i = 0; i < 3 && line->len < line->room; i++)
-		line->data[line->len++] = '.';
-	return false;
+	memcpy(line->data + line->len, data, len);
+	line->len += len;
+	if (line->len + 3 <= line->room)
+		line->cut = line->len;
+	return true;
 }
 
 /* Appends the character at a place as it can be shown, and moves behind it. */
@@ -294,6 +318,7 @@ aep_mask(const AepSecrets *secrets, const char *text, size_t len, char *out, siz
 	SearchList list;
 	bool has_room = true;
 	size_t masked = 0; /* up to here */
+	size_t steps = 0;
 	size_t overlap_steps = 0;
 	size_t at = 0;
 
@@ -302,23 +327,25 @@ aep_mask(const AepSecrets *secrets, const char *text, size_t len, char *out, siz
 	prepare_searches(&list, secrets, &whole);
 	while (has_room && at < len)
 	{
-		size_t steps = 0;
-		size_t end = find_farthest_end(&list, at, &steps);
+		bool is_overlap = at < masked;
+		size_t end = find_farthest_end(&list, at, is_overlap ? &overlap_steps : &steps);
 
-		if (at >= masked && end == 0)
-		{
+		if (end == 0 && !is_overlap)
 			has_room = append_char(&line, &whole, &at);
-			continue;
-		}
-		if (at >= masked)
-			has_room = append(&line, AEP_MASK, strlen(AEP_MASK));
 		else
-			overlap_steps += steps;
-
-		/* another secret may begin within this one and end behind it */
-		if (end > masked)
-			masked = end;
-		at = overlap_steps < OVERLAP_STEPS ? at + 1 : masked;
+		{
+			if (!is_overlap)
+				has_room = append(&line, AEP_MASK, strlen(AEP_MASK));
+			/* another secret may begin within this one and end behind it */
+			if (end > masked)
+				masked = end;
+			at = overlap_steps < OVERLAP_STEPS ? at + 1 : masked;
+		}
+		if (has_room && at < len && steps > MAX_STEPS(outsize))
+		{
+			cut(&line);
+			has_room = false;
+		}
 	}
 	out[line.len] = '\0';
 	return line.len;

@@ -45,55 +45,126 @@ add_object(cJSON *object, const char *name)
 	return add(object, name, member) ? member : NULL;
 }
 
-static bool
-add_basic(cJSON *auth, const AepBaseConnection *connection, const char *port)
+const char *
+aep_payload_auth_name(AepAuthType type)
 {
-	cJSON *params;
+	return type == AEP_AUTH_BASIC ? "Basic Authentication"
+								  : "Connection String Based Authentication";
+}
 
-	if (!add_text(auth, "specName", "Basic Authentication"))
+/* Texts that a body refers to, and that are made for it. */
+typedef struct MadeText
+{
+	char port[16];
+	AepBuffer connection_string;
+} MadeText;
+
+static bool
+make_text(const AepBaseConnection *connection, MadeText *made)
+{
+	snprintf(made->port, sizeof(made->port), "%d", connection->port);
+	made->connection_string = (AepBuffer){0};
+	return connection->auth_type == AEP_AUTH_BASIC ||
+		   aep_connection_string(connection, &made->connection_string);
+}
+
+/* The authentication's parameters as the member "name". */
+static bool
+add_params(cJSON *object, const char *name, const AepBaseConnection *connection,
+		   const MadeText *made)
+{
+	cJSON *params = add_object(object, name);
+
+	if (params == NULL)
 		return false;
-	params = add_object(auth, "params");
-	return params != NULL && add_text(params, "server", connection->host) &&
-		   add_text(params, "port", port) && add_text(params, "database", connection->database) &&
+	if (connection->auth_type == AEP_AUTH_CONNECTION_STRING)
+		return add_text(params, "connectionString", made->connection_string.data);
+	return add_text(params, "server", connection->host) && add_text(params, "port", made->port) &&
+		   add_text(params, "database", connection->database) &&
 		   add_text(params, "username", connection->username) &&
 		   add_text(params, "password", connection->password) &&
 		   (connection->ssl_mode == NULL || add_text(params, "sslMode", connection->ssl_mode));
 }
 
+/* The whole authentication as the member "name". */
 static bool
-add_connection_string(cJSON *auth, const char *connection_string)
+add_auth(cJSON *object, const char *name, const AepBaseConnection *connection, const MadeText *made)
 {
-	cJSON *params;
+	cJSON *auth = add_object(object, name);
 
-	if (!add_text(auth, "specName", "Connection String Based Authentication"))
-		return false;
-	params = add_object(auth, "params");
-	return params != NULL && add_text(params, "connectionString", connection_string);
+	return auth != NULL &&
+		   add_text(auth, "specName", aep_payload_auth_name(connection->auth_type)) &&
+		   add_params(auth, "params", connection, made);
 }
 
 /* The strings must outlive the tree. */
 static bool
-fill_body(cJSON *body, const AepBaseConnection *connection, const char *port,
-		  const char *connection_string)
+fill_body(cJSON *body, const AepBaseConnection *connection, const MadeText *made)
 {
-	cJSON *auth;
 	cJSON *spec;
 
 	if (!add_text(body, "name", connection->name))
 		return false;
 	if (connection->description != NULL && !add_text(body, "description", connection->description))
 		return false;
-
-	auth = add_object(body, "auth");
-	if (auth == NULL)
+	if (!add_auth(body, "auth", connection, made))
 		return false;
-	if (connection->auth_type == AEP_AUTH_BASIC ? !add_basic(auth, connection, port)
-												: !add_connection_string(auth, connection_string))
-		return false;
-
 	spec = add_object(body, "connectionSpec");
 	return spec != NULL && add_text(spec, "id", AEP_POSTGRESQL_SPEC_ID) &&
 		   add_text(spec, "version", AEP_POSTGRESQL_SPEC_VERSION);
+}
+
+/* One more operation of a JSON Patch, without its value; NULL: out of memory. */
+static cJSON *
+add_operation(cJSON *patch, const char *op, const char *path)
+{
+	cJSON *operation = cJSON_CreateObject();
+
+	if (operation == NULL || !cJSON_AddItemToArray(patch, operation))
+	{
+		cJSON_Delete(operation);
+		return NULL;
+	}
+	return add_text(operation, "op", op) && add_text(operation, "path", path) ? operation : NULL;
+}
+
+/* Nothing for NULL. */
+static bool
+add_text_operation(cJSON *patch, const char *op, const char *path, const char *value)
+{
+	cJSON *operation;
+
+	if (value == NULL)
+		return true;
+	operation = add_operation(patch, op, path);
+	return operation != NULL && add_text(operation, "value", value);
+}
+
+static bool
+fill_patch(cJSON *patch, const AepConnectionChange *change, const MadeText *made)
+{
+	cJSON *operation;
+
+	if (change->description != NULL && change->description[0] == '\0')
+	{
+		if (add_operation(patch, "remove", "/description") == NULL)
+			return false;
+	}
+	else if (!add_text_operation(patch, "add", "/description", change->description))
+		return false;
+	if (!add_text_operation(patch, "replace", "/name", change->name) ||
+		!add_text_operation(patch, "replace", "/state", change->state))
+		return false;
+	if (!change->has_auth)
+		return true;
+
+	if (change->changes_type)
+	{
+		operation = add_operation(patch, "replace", "/auth");
+		return operation != NULL && add_auth(operation, "value", &change->auth, made);
+	}
+	operation = add_operation(patch, "replace", "/auth/params");
+	return operation != NULL && add_params(operation, "value", &change->auth, made);
 }
 
 /* Length of all text in the tree, as it is before escaping. */
@@ -135,17 +206,25 @@ print_tree(const cJSON *body, AepBuffer *out)
 bool
 aep_payload_base_connection(const AepBaseConnection *connection, AepBuffer *out)
 {
-	char port[16];
-	AepBuffer connection_string = {0};
-	cJSON *body = cJSON_CreateObject();
-	bool done;
+	MadeText made;
+	bool done = make_text(connection, &made);
+	cJSON *body = done ? cJSON_CreateObject() : NULL;
 
-	snprintf(port, sizeof(port), "%d", connection->port);
-	done = body != NULL &&
-		   (connection->auth_type == AEP_AUTH_BASIC ||
-			aep_connection_string(connection, &connection_string)) &&
-		   fill_body(body, connection, port, connection_string.data) && print_tree(body, out);
+	done = body != NULL && fill_body(body, connection, &made) && print_tree(body, out);
 	cJSON_Delete(body);
-	aep_buffer_free(&connection_string);
+	aep_buffer_free(&made.connection_string);
+	return done;
+}
+
+bool
+aep_payload_connection_change(const AepConnectionChange *change, AepBuffer *out)
+{
+	MadeText made = {0};
+	bool done = !change->has_auth || make_text(&change->auth, &made);
+	cJSON *patch = done ? cJSON_CreateArray() : NULL;
+
+	done = patch != NULL && fill_patch(patch, change, &made) && print_tree(patch, out);
+	cJSON_Delete(patch);
+	aep_buffer_free(&made.connection_string);
 	return done;
 }

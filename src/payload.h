@@ -22,6 +22,9 @@ typedef enum AepAuthType
 	AEP_AUTH_CONNECTION_STRING /* "Connection String Based Authentication" */
 } AepAuthType;
 
+/* Flow Service's name of an authentication type; a constant. */
+extern const char *aep_payload_auth_name(AepAuthType type);
+
 typedef struct AepBaseConnection
 {
 	const char *name;
@@ -41,5 +44,23 @@ typedef struct AepBaseConnection
  * AEP_MASK as the password.  False: out of memory.
  */
 extern bool aep_payload_base_connection(const AepBaseConnection *connection, AepBuffer *out);
+
+/* What a PATCH changes; NULL and false: left as it is. */
+typedef struct AepConnectionChange
+{
+	const char *name;
+	const char *description; /* "": removed */
+	const char *state;
+	bool has_auth;			/* the parameters below are sent, all of them */
+	bool changes_type;		/* and so is the authentication's type */
+	AepBaseConnection auth; /* without name and description */
+} AepConnectionChange;
+
+/*
+ * The body of PATCH /connections/{id}: JSON Patch, an array of operations.
+ * The service replaces the authentication's parameters whole.  Appends it to
+ * out as above.
+ */
+extern bool aep_payload_connection_change(const AepConnectionChange *change, AepBuffer *out);
 
 #endif /* AEP_PAYLOAD_H */

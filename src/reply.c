@@ -124,6 +124,28 @@ check_bytes(const char *text, size_t len)
 	return values > MAX_VALUES ? AEP_REPLY_NOT_JSON : status;
 }
 
+AepReplyStatus
+aep_reply_text(const char *body, size_t len)
+{
+	if (len > 0)
+		trim(&body, &len);
+	if (len == 0)
+		return AEP_REPLY_EMPTY;
+	if (!aep_utf8_is_valid(body, len))
+		return AEP_REPLY_NOT_UTF8;
+	if (memchr(body, '\0', len) != NULL)
+		return AEP_REPLY_NUL;
+	for (const char *at = body; (at = memchr(at, '\\', len - (at - body))) != NULL; at++)
+	{
+		at++;
+		if (at >= body + len)
+			break;
+		if (check_escape(at, len - (at - body)) == AEP_REPLY_NUL)
+			return AEP_REPLY_NUL;
+	}
+	return AEP_REPLY_OK;
+}
+
 /*
  * Parses a body.  A tree is returned only with AEP_REPLY_OK; free_tree()
  * frees it.  JSON that memory does not suffice for counts as not JSON.
@@ -237,14 +259,13 @@ read_uuid(const char *text, char *uuid)
 	return true;
 }
 
-/* Something that can be sent back in a header? */
-static bool
-is_etag(const char *text, size_t size)
+bool
+aep_reply_is_etag(const char *text)
 {
 	size_t len = strlen(text);
 	size_t at = 0;
 
-	if (len >= size)
+	if (len == 0 || len >= sizeof(((AepCreated *) NULL)->etag))
 		return false;
 	while (at < len)
 	{
@@ -274,7 +295,7 @@ read_created(const cJSON *answer, AepCreated *created)
 	memcpy(created->id, uuid, sizeof(uuid));
 	if (etag == NULL)
 		return AEP_REPLY_OK;
-	if (!cJSON_IsString(etag) || !is_etag(etag->valuestring, sizeof(created->etag)))
+	if (!cJSON_IsString(etag) || !aep_reply_is_etag(etag->valuestring))
 		return AEP_REPLY_BAD_ETAG;
 	created->has_etag = true;
 	memcpy(created->etag, etag->valuestring, strlen(etag->valuestring) + 1);

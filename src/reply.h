@@ -34,6 +34,12 @@ typedef enum AepReplyStatus
 /* Why an answer was not understood, as a fragment completing "The answer ...". */
 extern const char *aep_reply_status_text(AepReplyStatus status);
 
+/*
+ * Whether a body is text that may go on to a JSON reader: not empty, UTF-8,
+ * neither a NUL nor a \u0000 escape.  Says nothing of JSON itself.
+ */
+extern AepReplyStatus aep_reply_text(const char *body, size_t len);
+
 /* The answer to a creating or changing call: {"id": "...", "etag": "\"...\""}. */
 typedef struct AepCreated
 {
@@ -41,6 +47,9 @@ typedef struct AepCreated
 	bool has_etag;	/* early answers came without one */
 	char etag[256]; /* with its double quotes, as it was sent */
 } AepCreated;
+
+/* Whether a text can be sent back as an etag: not too long, no control characters. */
+extern bool aep_reply_is_etag(const char *text);
 
 /*
  * Reads the answer to a create.  On a status other than AEP_REPLY_OK *created

@@ -20,6 +20,7 @@ use warnings;
 
 use FlowService;
 use IO::Socket::INET;
+use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -144,6 +145,75 @@ sub failing
 	return $stderr;
 }
 
+=item open_session(node, dbname)
+
+A psql that stays, and goes on after errors; its reports hold the SQLSTATE.
+
+=cut
+
+sub open_session
+{
+	my ($node, $dbname) = @_;
+	my %session = (in => "\\set VERBOSITY verbose\n", out => '', err => '');
+
+	$session{harness} = IPC::Run::start(
+		[ 'psql', '-XAtq', '-d', $node->connstr($dbname // 'postgres') ],
+		'<', \$session{in}, '>', \$session{out}, '2>', \$session{err},
+		IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
+	return \%session;
+}
+
+=item begin_sql(session, sql), end_sql(session), run_sql(session, sql)
+
+Runs SQL without waiting for it; waits for its end and returns its output,
+while $session->{err} has the errors and notices; or both.
+
+=cut
+
+sub begin_sql
+{
+	my ($session, $sql) = @_;
+
+	$session->{out} = $session->{err} = '';
+	$session->{in} .= "$sql;\n\\echo the end\n\\warn the end\n";
+	$session->{harness}->pump_nb;
+	return;
+}
+
+sub end_sql
+{
+	my ($session) = @_;
+
+	foreach my $stream (\$session->{out}, \$session->{err})
+	{
+		$session->{harness}->pump until $$stream =~ /^the end$/m;
+		$$stream =~ s/^the end\n//m;
+	}
+	chomp(my $output = $session->{out});
+	return $output;
+}
+
+sub run_sql
+{
+	my ($session, $sql) = @_;
+
+	begin_sql($session, $sql);
+	return end_sql($session);
+}
+
+=item close_session(session)
+
+=cut
+
+sub close_session
+{
+	my ($session) = @_;
+
+	$session->{in} .= "\\q\n";
+	$session->{harness}->finish;
+	return;
+}
+
 =item wait_for_activity(node, pid)
 
 Waits until the backend sleeps in a call of ours.
@@ -188,6 +258,63 @@ sub sockets_of
 		$count++ if $target =~ /^socket:\[(\d+)\]$/ && $tcp{$1};
 	}
 	return $count;
+}
+
+=item descriptors_of(pid), kilobytes_of(pid, field)
+
+How many files a process has open, beside those of the database; a number of kB
+in its /proc/PID/status, such as RssAnon or VmHWM.
+
+=cut
+
+sub descriptors_of
+{
+	my ($pid) = @_;
+
+	return scalar(grep { (readlink($_) // '') !~ m{/pgdata/} } glob "/proc/$pid/fd/*");
+}
+
+sub kilobytes_of
+{
+	my ($pid, $field) = @_;
+
+	return slurp_file("/proc/$pid/status") =~ /^$field:\s+(\d+) kB$/m ? $1 : die "no $field";
+}
+
+=item is_running(pid)
+
+Whether a process exists, and is not a zombie.
+
+=cut
+
+sub is_running
+{
+	my ($pid) = @_;
+
+	open(my $stat, '<', "/proc/$pid/stat") or return 0;
+	my $line = <$stat> // '';
+	return $line =~ /\) [^ZX] /;
+}
+
+=item wait_until(condition, seconds)
+
+Waits until the function returns true, at most so long (default: 30); returns
+what it returned last.  Looks again after a few milliseconds.
+
+=cut
+
+sub wait_until
+{
+	my ($condition, $seconds) = @_;
+	my $end = time + ($seconds // 30);
+	my $result;
+
+	until ($result = $condition->())
+	{
+		last if time > $end;
+		sleep 0.003;
+	}
+	return $result;
 }
 
 =pod

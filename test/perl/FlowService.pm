@@ -95,15 +95,16 @@ sub dir
 	return $self->{dir};
 }
 
-=item $fake->requests
+=item $fake->requests(n)
 
-What requests.jsonl holds, decoded; in scalar context their number.
+What requests.jsonl holds after the first n lines (default: all of it), decoded;
+in scalar context their number.
 
 =cut
 
 sub requests
 {
-	my ($self) = @_;
+	my ($self, $skipped) = @_;
 
 	# Only what came since the last time is read, and a line that is not
 	# complete yet is left for the next time.
@@ -117,6 +118,7 @@ sub requests
 	}
 	close $file;
 	my @lines = @{ $self->{lines} // [] };
+	splice(@lines, 0, $skipped // 0);
 
 	# decoded each time: a test may change what it gets
 	return wantarray ? map { decode_json($_) } @lines : scalar(@lines);

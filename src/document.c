@@ -1,0 +1,178 @@
+/*
+ * document.c
+ *		JSON answers as jsonb.
+ */
+#include "postgres.h"
+
+#include "common/jsonapi.h"
+#include "fmgr.h"
+#include "mb/pg_wchar.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/numeric.h"
+#include "utils/timestamp.h"
+
+#include "compat.h"
+#include "document.h"
+#include "encoding.h"
+#include "reply.h"
+
+/* Is it JSON?  Asked first, since jsonb_in() would raise an error of its own. */
+static bool
+is_json(const char *text, size_t len)
+{
+	return aep_parse_json(text, len, GetDatabaseEncoding()) == JSON_SUCCESS;
+}
+
+Jsonb *
+aep_document_parse(const AepBuffer *body, const char **why)
+{
+	AepReplyStatus status = aep_reply_text(body->data, body->len);
+	const char *text;
+
+	if (status == AEP_REPLY_OK)
+	{
+		text = aep_from_utf8(body->data);
+		if (is_json(text, strlen(text)))
+			return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(text)));
+		status = AEP_REPLY_NOT_JSON;
+	}
+	*why = aep_reply_status_text(status);
+	return NULL;
+}
+
+static JsonbValue *
+find_member(JsonbContainer *object, const char *name)
+{
+	if (object == NULL || !JsonContainerIsObject(object))
+		return NULL;
+	return getKeyJsonValueFromContainer(object, name, (int) strlen(name), NULL);
+}
+
+JsonbContainer *
+aep_document_member(JsonbContainer *object, const char *name)
+{
+	JsonbValue *value = find_member(object, name);
+
+	return value != NULL && value->type == jbvBinary ? value->val.binary.data : NULL;
+}
+
+Jsonb *
+aep_document_element(JsonbContainer *array, int index)
+{
+	JsonbValue *value;
+
+	if (array == NULL || !JsonContainerIsArray(array))
+		return NULL;
+	value = getIthJsonbValueFromContainer(array, index);
+	return value != NULL && value->type == jbvBinary ? JsonbValueToJsonb(value) : NULL;
+}
+
+int
+aep_document_length(JsonbContainer *array)
+{
+	return array != NULL && JsonContainerIsArray(array) ? (int) JsonContainerSize(array) : 0;
+}
+
+/* Text of the database from bytes of the network. */
+static const char *
+decode(const char *data, size_t len)
+{
+	char *copy;
+
+	if (aep_reply_text(data, len) == AEP_REPLY_OK)
+		return aep_from_utf8(pnstrdup(data, len));
+	copy = palloc(4 * len + 1);
+	aep_mask(NULL, data, len, copy, 4 * len + 1);
+	return aep_from_utf8(copy);
+}
+
+static JsonbValue
+string_value(const char *text)
+{
+	JsonbValue value = {.type = jbvString};
+
+	value.val.string.val = unconstify(char *, text);
+	value.val.string.len = (int) strlen(text);
+	return value;
+}
+
+Jsonb *
+aep_document_string(const char *data, size_t len)
+{
+	JsonbValue value = string_value(decode(data, len));
+
+	return JsonbValueToJsonb(&value);
+}
+
+void
+aep_document_push_member(JsonbParseState **state, const char *name, const char *value)
+{
+	JsonbValue item = string_value(decode(name, strlen(name)));
+
+	pushJsonbValue(state, WJB_KEY, &item);
+	item = string_value(decode(value, strlen(value)));
+	pushJsonbValue(state, WJB_VALUE, &item);
+}
+
+char *
+aep_document_text(JsonbContainer *object, const char *name)
+{
+	JsonbValue *value = find_member(object, name);
+
+	if (value == NULL)
+		return NULL;
+	switch (value->type)
+	{
+		case jbvString:
+			return pnstrdup(value->val.string.val, value->val.string.len);
+		case jbvNumeric:
+			return DatumGetCString(
+				DirectFunctionCall1(numeric_out, NumericGetDatum(value->val.numeric)));
+		case jbvBool:
+			return pstrdup(value->val.boolean ? "true" : "false");
+		default:
+			return NULL;
+	}
+}
+
+bool
+aep_document_boolean(JsonbContainer *object, const char *name, bool *is_null)
+{
+	JsonbValue *value = find_member(object, name);
+
+	*is_null = value == NULL || value->type != jbvBool;
+	return !*is_null && value->val.boolean;
+}
+
+int64
+aep_document_integer(JsonbContainer *object, const char *name, bool *is_null)
+{
+	JsonbValue *value = find_member(object, name);
+	double number;
+
+	*is_null = true;
+	if (value == NULL || value->type != jbvNumeric)
+		return 0;
+	number = DatumGetFloat8(
+		DirectFunctionCall1(numeric_float8_no_overflow, NumericGetDatum(value->val.numeric)));
+	if (!(number > -9e15 && number < 9e15)) /* where a double still counts in ones */
+		return 0;
+	*is_null = false;
+	return (int64) number;
+}
+
+TimestampTz
+aep_document_time(JsonbContainer *object, const char *name, bool *is_null)
+{
+	int64 milliseconds = aep_document_integer(object, name, is_null);
+	TimestampTz time;
+
+	if (*is_null)
+		return 0;
+	time = (TimestampTz) ((milliseconds -
+						   (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * INT64CONST(86400000)) *
+						  1000);
+	*is_null = !IS_VALID_TIMESTAMP(time);
+	return time;
+}

@@ -1,0 +1,52 @@
+/*
+ * document.h
+ *		JSON answers as jsonb, and reading members of them.
+ *
+ * PostgreSQL's own reader, so numbers of any size survive.  Text is in the
+ * database's encoding.
+ */
+#ifndef AEP_DOCUMENT_H
+#define AEP_DOCUMENT_H
+
+#include "datatype/timestamp.h"
+#include "utils/jsonb.h"
+
+#include "buffer.h"
+
+/*
+ * A body as jsonb, in the current context; NULL if it is not JSON in UTF-8
+ * without NUL characters, and then *why completes "The answer ...".
+ */
+extern Jsonb *aep_document_parse(const AepBuffer *body, const char **why);
+
+/* A member that is an object or array; NULL if there is none, or *object is NULL. */
+extern JsonbContainer *aep_document_member(JsonbContainer *object, const char *name);
+
+/*
+ * An element of an array that is an object or array, as a value of its own;
+ * NULL beyond the end and for others.
+ */
+extern Jsonb *aep_document_element(JsonbContainer *array, int index);
+
+/* The number of elements; 0 for anything but an array, and for NULL. */
+extern int aep_document_length(JsonbContainer *array);
+
+/* Any bytes as a JSON string: as they are if they are UTF-8, else as far as can be shown. */
+extern Jsonb *aep_document_string(const char *data, size_t len);
+
+/* Adds a member to an object being built; the value likewise. */
+extern void aep_document_push_member(JsonbParseState **state, const char *name, const char *value);
+
+/* A member's text, palloc'd: a string, or a number or boolean as it is written. */
+extern char *aep_document_text(JsonbContainer *object, const char *name);
+
+/* A member that is a boolean; false if there is none. */
+extern bool aep_document_boolean(JsonbContainer *object, const char *name, bool *is_null);
+
+/* A member that is a number; *is_null if there is none that fits. */
+extern int64 aep_document_integer(JsonbContainer *object, const char *name, bool *is_null);
+
+/* Milliseconds since 1970, as Flow Service writes times; *is_null likewise. */
+extern TimestampTz aep_document_time(JsonbContainer *object, const char *name, bool *is_null);
+
+#endif /* AEP_DOCUMENT_H */

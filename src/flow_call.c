@@ -1,0 +1,260 @@
+/*
+ * flow_call.c
+ *		One call of Experience Platform's gateway.
+ */
+#include "postgres.h"
+
+#include "utils/memutils.h"
+
+#include "access_token.h"
+#include "flow_call.h"
+#include "option.h"
+#include "reply.h"
+
+/* Flow Service and its neighbours are below this path of the gateway. */
+#define FOUNDATION_PATH "/data/foundation"
+
+/* Ours, and If-Match. */
+#define MAX_OWN_HEADERS 7
+
+static void
+release_call(void *arg)
+{
+	AepCall *call = arg;
+
+	aep_buffer_free(&call->body);
+	aep_buffer_free(&call->token);
+}
+
+AepCall *
+aep_call_begin(const AepServer *server, const char *method, const char *path, const char *action)
+{
+	MemoryContext memory;
+	AepCall *call;
+
+	aep_option_check_complete(server);
+	memory = AllocSetContextCreate(CurrentMemoryContext, "aep call", ALLOCSET_SMALL_SIZES);
+	call = MemoryContextAllocZero(memory, sizeof(AepCall));
+	call->server = server;
+	call->path = path;
+	call->deadline = aep_http_now() + server->limits.request_timeout;
+	call->context.action = action;
+	call->context.method = method;
+	call->context.server = server->name;
+	call->context.secrets = &call->secrets;
+	call->memory = memory;
+	call->release.func = release_call;
+	call->release.arg = call;
+	MemoryContextRegisterResetCallback(memory, &call->release);
+	aep_secrets_add(&call->secrets, server->api_key);
+	return call;
+}
+
+/* Whether the caller brings a header of its own. */
+static bool
+brings_header(const AepCall *call, const char *name)
+{
+	for (int i = 0; i < call->nheaders; i++)
+	{
+		if (pg_strcasecmp(call->headers[i].name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The headers of the request; authorization is the first one's value. */
+static int
+collect_headers(const AepCall *call, const char *authorization, AepHttpHeader *headers)
+{
+	const AepServer *server = call->server;
+	int count = 0;
+
+	headers[count++] = (AepHttpHeader){"Authorization", authorization};
+	headers[count++] = (AepHttpHeader){"x-api-key", server->api_key};
+	headers[count++] = (AepHttpHeader){"x-gw-ims-org-id", server->org_id};
+	headers[count++] = (AepHttpHeader){"x-sandbox-name", server->sandbox};
+	if (!brings_header(call, "Accept"))
+		headers[count++] = (AepHttpHeader){"Accept", "application/json"};
+	if (call->body.len > 0 && !brings_header(call, "Content-Type"))
+		headers[count++] = (AepHttpHeader){"Content-Type", "application/json"};
+	if (call->etag != NULL)
+		headers[count++] = (AepHttpHeader){"If-Match", call->etag};
+	for (int i = 0; i < call->nheaders; i++)
+		headers[count++] = call->headers[i];
+	return count;
+}
+
+/*
+ * A POST may create something, and a PATCH without If-Match changes what it
+ * meets: neither is sent again once it may have been carried out.
+ */
+static AepHttpRepeat
+repeat_rule(const AepCall *call)
+{
+	const char *method = call->context.method;
+
+	if (strcmp(method, "GET") == 0 || strcmp(method, "DELETE") == 0 ||
+		(strcmp(method, "PATCH") == 0 && call->etag != NULL))
+		return AEP_HTTP_REPEAT_HARMLESS;
+	return AEP_HTTP_REPEAT_UNPROCESSED;
+}
+
+/*
+ * The value of the Authorization header.  A copy of the token, since the kept
+ * one may be renewed by another call meanwhile.
+ */
+static const char *
+prepare_authorization(AepCall *call)
+{
+	static const char scheme[] = "Bearer ";
+	const char *token = aep_access_token(call->server, call->deadline);
+
+	aep_buffer_free(&call->token);
+	if (!aep_buffer_append(&call->token, scheme, strlen(scheme)) ||
+		!aep_buffer_append(&call->token, token, strlen(token)))
+		aep_call_out_of_memory();
+	call->nsecrets = call->secrets.count;
+	aep_secrets_add(&call->secrets, call->token.data + strlen(scheme));
+	return call->token.data;
+}
+
+static void
+send_request(AepCall *call)
+{
+	const AepServer *server = call->server;
+	const char *authorization = prepare_authorization(call);
+	AepHttpHeader *headers = palloc((MAX_OWN_HEADERS + call->nheaders) * sizeof(AepHttpHeader));
+	AepHttpRequest request = {
+		.method = call->context.method,
+		.url =
+			aep_http_url(server->base_url, FOUNDATION_PATH, call->path, call->query, call->nquery),
+		.headers = headers,
+		.nheaders = collect_headers(call, authorization, headers),
+		.body = call->body.len > 0 ? call->body.data : NULL,
+		.body_len = call->body.len,
+		.limits = &server->limits,
+		.repeat = repeat_rule(call),
+		.deadline = call->deadline,
+		.sent = call->pending != NULL ? aep_pending_sent(call->pending) : NULL,
+		.in_batch = call->in_batch,
+	};
+
+	call->exchange = aep_http_start(&request);
+}
+
+void
+aep_call_start(AepCall *call)
+{
+	MemoryContext caller = MemoryContextSwitchTo(call->memory);
+
+	send_request(call);
+	MemoryContextSwitchTo(caller);
+}
+
+/*
+ * The service did not take the token, and so did nothing.  Facts: the gateway
+ * says 401, Flow Service 400 with a code of its own.
+ */
+static bool
+token_refused(const AepHttpExchange *exchange)
+{
+	AepServiceError service;
+
+	if (exchange->outcome != AEP_HTTP_COMPLETE)
+		return false;
+	if (exchange->status != 400)
+		return exchange->status == 401;
+	aep_reply_error(exchange->body.data, exchange->body.len, NULL, &service);
+	return strncmp(service.code, "FLOW-2114", 9) == 0 || strncmp(service.code, "FLOW-2115", 9) == 0;
+}
+
+bool
+aep_call_is_over(AepCall *call)
+{
+	if (call->exchange->outcome == AEP_HTTP_PENDING)
+		return false;
+	if (call->renewed || !token_refused(call->exchange) ||
+		!aep_access_token_refused(call->server, call->secrets.text[call->nsecrets]))
+		return true;
+
+	call->renewed = true;
+	call->secrets.count = call->nsecrets; /* the refused token is gone */
+	aep_http_end(call->exchange);
+	call->exchange = NULL;
+	aep_call_start(call);
+	return false;
+}
+
+void
+aep_call_wait(AepCall *call)
+{
+	if (call->exchange == NULL)
+		aep_call_start(call);
+	do
+		aep_http_wait(call->exchange);
+	while (!aep_call_is_over(call));
+}
+
+/* Tells what the failure means for the object that was to be created. */
+static void
+settle_pending(AepCall *call, const AepError *error)
+{
+	switch (error->sqlstate)
+	{
+		case ERRCODE_TRANSACTION_RESOLUTION_UNKNOWN:
+		case ERRCODE_PROGRAM_LIMIT_EXCEEDED:
+		case ERRCODE_OUT_OF_MEMORY:
+			aep_pending_unknown(call->pending);
+			break;
+		default:
+			aep_pending_forget(call->pending);
+			break;
+	}
+	call->pending = NULL;
+}
+
+bool
+aep_call_succeeded(AepCall *call, AepError *error)
+{
+	AepHttpExchange *exchange = call->exchange;
+
+	if (exchange->outcome == AEP_HTTP_COMPLETE && exchange->status / 100 == 2)
+		return true;
+	aep_error_from_exchange(&call->context, exchange, error);
+	if (call->pending != NULL)
+		settle_pending(call, error);
+	return false;
+}
+
+void
+aep_call_require_success(AepCall *call)
+{
+	AepError error;
+
+	aep_call_wait(call);
+	if (!aep_call_succeeded(call, &error))
+		aep_error_raise(&error);
+}
+
+void
+aep_call_not_understood(AepCall *call, const char *why)
+{
+	AepError error;
+
+	aep_error_not_understood(&call->context, call->exchange, why, &error);
+	aep_error_raise(&error);
+}
+
+void
+aep_call_end(AepCall *call)
+{
+	MemoryContextDelete(call->memory);
+}
+
+void
+aep_call_out_of_memory(void)
+{
+	ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"),
+					errdetail("Could not build the request body.")));
+	pg_unreachable();
+}

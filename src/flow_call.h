@@ -1,0 +1,82 @@
+/*
+ * flow_call.h
+ *		One call of Experience Platform's gateway: headers, access token, errors.
+ *		What is called, and what the answer means, is flow_service.c's.
+ */
+#ifndef AEP_FLOW_CALL_H
+#define AEP_FLOW_CALL_H
+
+#include "error.h"
+#include "http.h"
+#include "pending.h"
+#include "server.h"
+
+/*
+ * A call on its way.  All its memory, the answer included, is in a context
+ * below the one that was current at aep_call_begin(); it is given back, secrets
+ * wiped, by aep_call_end() or when that context goes.
+ */
+typedef struct AepCall
+{
+	/* set by the caller before aep_call_start(), as needed */
+	AepBuffer body;				   /* JSON; given back with the call */
+	const AepHttpParameter *query; /* UTF-8; must stay until aep_call_start() */
+	int nquery;
+	const char *etag;			  /* for If-Match */
+	const AepHttpHeader *headers; /* further ones; must stay until the end */
+	int nheaders;
+	AepPending *pending; /* what it creates; NULL: nothing */
+	bool in_batch;		 /* one of many at once */
+
+	AepHttpExchange *exchange; /* the answer, after aep_call_wait() */
+
+	const AepServer *server;
+	AepErrorContext context;
+	AepSecrets secrets;
+	MemoryContext memory;
+	const char *path;
+	int64 deadline; /* aep_http_now() time by which all of it must end */
+	AepBuffer token;
+	bool renewed; /* the access token was, for this call */
+	int nsecrets; /* without the token */
+	MemoryContextCallback release;
+} AepCall;
+
+/*
+ * Prepares a call.  "method" is a constant; "path" UTF-8, below
+ * base_url/data/foundation; "action" a constant that completes "could not ...".
+ * Throws HV00J for a server that is not complete.
+ */
+extern AepCall *aep_call_begin(const AepServer *server, const char *method, const char *path,
+							   const char *action);
+
+/* Sends it.  Throws what fetching an access token may, and for want of memory. */
+extern void aep_call_start(AepCall *call);
+
+/*
+ * Whether the answer, or the failure, is there.  A token that was refused is
+ * renewed here, once, and the call sent again.
+ */
+extern bool aep_call_is_over(AepCall *call);
+
+/* Sends it if that was not done, and waits until it is over. */
+extern void aep_call_wait(AepCall *call);
+
+/*
+ * True for a complete 2xx answer; else *error tells what went wrong, in the
+ * current context, and the pending object is settled.
+ */
+extern bool aep_call_succeeded(AepCall *call, AepError *error);
+
+/* aep_call_wait(), and raises the error unless it succeeded. */
+extern void aep_call_require_success(AepCall *call);
+
+/* Raises 08P01: the answer "why" (completes "The answer ..."), showing it. */
+extern void aep_call_not_understood(AepCall *call, const char *why) pg_attribute_noreturn();
+
+extern void aep_call_end(AepCall *call);
+
+/* Raises 53200 for a request that could not be built. */
+extern void aep_call_out_of_memory(void) pg_attribute_noreturn();
+
+#endif /* AEP_FLOW_CALL_H */

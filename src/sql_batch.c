@@ -1,0 +1,246 @@
+/*
+ * sql_batch.c
+ *		aep.create_base_connections(): many at once, and the constructor
+ *		aep.base_connection_spec().
+ *
+ * A window of requests is in flight; whatever becomes of one, the others get
+ * their answers.  Rows come in the order of the specs, so a finished item waits
+ * for those before it, and the window never reaches further ahead than
+ * WINDOW_AHEAD items: memory stays bounded however many specs there are.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/typcache.h"
+
+#include "argument.h"
+#include "compat.h"
+#include "connection_argument.h"
+#include "endpoint.h"
+#include "flow_service.h"
+#include "row.h"
+
+/* How many items may be begun before the oldest of them has ended. */
+#define WINDOW_AHEAD 1024
+
+/* One item between its begin and its row. */
+typedef struct BatchItem
+{
+	MemoryContext memory;
+	AepCall *call; /* NULL: over, or never sent */
+	const char *name;
+	bool created;
+	AepCreated answer;
+	AepError error; /* when not created */
+} BatchItem;
+
+typedef struct Batch
+{
+	const AepServer *server;
+	ArrayIterator specs;
+	TupleDesc spec_type;
+	BatchItem items[WINDOW_AHEAD]; /* a ring, by ordinal */
+	int64 begun;
+	int64 stored;
+	int in_flight;
+	int window; /* requests allowed in flight */
+	bool at_end;
+	char *warned_host; /* already warned of */
+} Batch;
+
+AEP_SQL_FUNCTION(aep_base_connection_spec);
+
+/* aep.base_connection_spec(<arguments of create>) -> its row */
+Datum
+aep_base_connection_spec(PG_FUNCTION_ARGS)
+{
+	AepRow row;
+
+	aep_row_begin(&row, fcinfo);
+	for (int i = 0; i < AEP_CONNECTION_ARGUMENTS; i++)
+	{
+		row.values[i] = fcinfo->args[i].value;
+		row.nulls[i] = fcinfo->args[i].isnull;
+	}
+	row.filled = AEP_CONNECTION_ARGUMENTS;
+	PG_RETURN_DATUM(aep_row_datum(&row));
+}
+
+/* The attributes of a spec as arguments; auth_type has the constructor's default. */
+static void
+read_spec(Batch *batch, Datum spec, NullableDatum *arguments)
+{
+	HeapTupleHeader header = DatumGetHeapTupleHeader(spec);
+	HeapTupleData tuple = {.t_len = HeapTupleHeaderGetDatumLength(header), .t_data = header};
+	Datum values[AEP_CONNECTION_ARGUMENTS];
+	bool nulls[AEP_CONNECTION_ARGUMENTS];
+
+	heap_deform_tuple(&tuple, batch->spec_type, values, nulls);
+	for (int i = 0; i < AEP_CONNECTION_ARGUMENTS; i++)
+		arguments[i] = (NullableDatum){values[i], nulls[i]};
+}
+
+/* Once for each host that follows another. */
+static void
+warn_unreachable(Batch *batch, const char *host)
+{
+	if (batch->warned_host != NULL && strcmp(batch->warned_host, host) == 0)
+		return;
+	if (batch->warned_host != NULL)
+		pfree(batch->warned_host);
+	batch->warned_host = MemoryContextStrdup(GetMemoryChunkContext(batch), host);
+	aep_endpoint_warn_unreachable(host);
+}
+
+/* Begins the next item; an argument that is wrong ends it at once. */
+static void
+begin_item(Batch *batch, Datum spec, bool is_null)
+{
+	static const AepAuthType default_type = AEP_AUTH_BASIC;
+	BatchItem *item = &batch->items[batch->begun % WINDOW_AHEAD];
+	NullableDatum arguments[AEP_CONNECTION_ARGUMENTS];
+	AepBaseConnection connection = {0};
+	MemoryContext caller;
+
+	memset(item, 0, sizeof(*item));
+	item->memory = AllocSetContextCreate(CurrentMemoryContext, "aep item", ALLOCSET_SMALL_SIZES);
+	caller = MemoryContextSwitchTo(item->memory);
+	batch->begun++;
+	if (is_null)
+		aep_argument_absence("specs", "Each of its elements must be a spec.", &item->error);
+	else
+	{
+		read_spec(batch, spec, arguments);
+		if (aep_connection_arguments(arguments, batch->server, &default_type, &connection,
+									 &item->error))
+		{
+			warn_unreachable(batch, connection.host);
+			item->call = aep_flow_create_begin(batch->server, &connection, true);
+			batch->in_flight++;
+		}
+		item->name = connection.name;
+	}
+	MemoryContextSwitchTo(caller);
+}
+
+/* Reads the answer of an item that is over, and gives its request back. */
+static void
+finish_item(Batch *batch, BatchItem *item)
+{
+	MemoryContext caller = MemoryContextSwitchTo(item->memory);
+
+	item->created = aep_flow_create_finish(item->call, &item->answer, &item->error);
+	aep_call_end(item->call);
+	item->call = NULL;
+	batch->in_flight--;
+	MemoryContextSwitchTo(caller);
+
+	/* a slow start again after each 429, up to what the server option allows */
+	if (aep_http_throttled_until() > aep_http_now())
+		batch->window = Max(batch->window / 2, 1);
+	else if (batch->window < batch->server->concurrency)
+		batch->window++;
+}
+
+static void
+store_item(AepRow *row, const BatchItem *item, int64 ordinal)
+{
+	aep_row_integer(row, (int32) ordinal);
+	aep_row_text(row, item->name);
+	aep_row_uuid(row, item->created ? item->answer.id : NULL);
+	aep_row_text(row, item->created && item->answer.has_etag ? item->answer.etag : NULL);
+	aep_row_text(row, item->created ? NULL : unpack_sql_state(item->error.sqlstate));
+	aep_row_text(row, item->created ? NULL
+					  : item->error.detail == NULL
+						  ? item->error.message
+						  : psprintf("%s (%s)", item->error.message, item->error.detail));
+	aep_row_store(row);
+}
+
+/* Begins items as far as the window allows. */
+static void
+fill_window(Batch *batch)
+{
+	while (!batch->at_end && batch->in_flight < batch->window &&
+		   batch->begun - batch->stored < WINDOW_AHEAD &&
+		   aep_http_throttled_until() <= aep_http_now())
+	{
+		Datum spec;
+		bool is_null;
+
+		if (array_iterate(batch->specs, &spec, &is_null))
+			begin_item(batch, spec, is_null);
+		else
+			batch->at_end = true;
+	}
+}
+
+/* Turns what is over, from the oldest on, into rows. */
+static void
+collect_items(Batch *batch, AepRow *row)
+{
+	for (int64 i = batch->stored; i < batch->begun; i++)
+	{
+		BatchItem *item = &batch->items[i % WINDOW_AHEAD];
+
+		if (item->call != NULL && aep_call_is_over(item->call))
+			finish_item(batch, item);
+		if (item->call == NULL && i == batch->stored)
+		{
+			MemoryContext caller = MemoryContextSwitchTo(item->memory);
+
+			batch->stored++;
+			store_item(row, item, batch->stored);
+			MemoryContextSwitchTo(caller);
+			MemoryContextDelete(item->memory);
+		}
+	}
+}
+
+/* Waits for an answer, or until the service lets new requests through. */
+static void
+wait_for_items(Batch *batch)
+{
+	int64 pause = aep_http_throttled_until() - aep_http_now();
+
+	if (batch->in_flight > 0 || pause > 0)
+		aep_http_step(!batch->at_end && pause > 0 ? (long) pause : -1);
+}
+
+AEP_SQL_FUNCTION(aep_create_base_connections);
+
+/* aep.create_base_connections(specs, server) -> one row for each spec */
+Datum
+aep_create_base_connections(PG_FUNCTION_ARGS)
+{
+	AepHiddenStatement hidden;
+	ArrayType *specs;
+	Batch *batch;
+	AepRow row;
+
+	aep_row_begin_set(&row, fcinfo);
+	aep_hide_statement(&hidden);
+	if (PG_ARGISNULL(0))
+		aep_argument_missing("specs", "Give an array of aep.base_connection_spec(...).");
+	batch = palloc0(sizeof(Batch));
+	batch->server = aep_server_get(aep_argument_server(fcinfo, 1), false);
+	batch->window = batch->server->concurrency;
+	specs = PG_GETARG_ARRAYTYPE_P(0);
+	batch->specs = array_create_iterator(specs, 0, NULL);
+	batch->spec_type = lookup_rowtype_tupdesc_copy(ARR_ELEMTYPE(specs), -1);
+
+	while (!batch->at_end || batch->stored < batch->begun)
+	{
+		fill_window(batch);
+		collect_items(batch, &row);
+		wait_for_items(batch);
+	}
+	array_free_iterator(batch->specs);
+	aep_show_statement(&hidden);
+	return (Datum) 0;
+}

@@ -1,0 +1,358 @@
+/*
+ * sql_change.c
+ *		aep.update_connection(), aep.delete_connection() and
+ *		aep.ensure_base_connection().
+ */
+#include "postgres.h"
+
+#include "common/hashfn.h"
+#include "fmgr.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "storage/lock.h"
+
+#include "argument.h"
+#include "compat.h"
+#include "connection_argument.h"
+#include "document.h"
+#include "endpoint.h"
+#include "flow_service.h"
+#include "row.h"
+
+/* Rows of a list to ask for when at most one is expected. */
+#define FEW 100
+
+/*
+ * Advisory locks of SQL's functions have class 1 or 2 in this field: ours
+ * never meet them.
+ */
+#define LOCK_CLASS 0xae
+
+/* An enabled connection can be disabled and the other way round; nothing else. */
+static const char *
+read_state(FunctionCallInfo fcinfo, int number)
+{
+	const char *state = aep_argument_text(fcinfo, number);
+
+	if (state != NULL && strcmp(state, "enabled") != 0 && strcmp(state, "disabled") != 0)
+		aep_argument_refused("state", "It is neither 'enabled' nor 'disabled'.", NULL);
+	return state;
+}
+
+static const char *
+auth_spec_name(Jsonb *entity)
+{
+	return aep_document_text(aep_document_member(&entity->root, "auth"), "specName");
+}
+
+/* The auth type of an entity; false for one that is not PostgreSQL's. */
+static bool
+entity_auth_type(Jsonb *entity, AepAuthType *type)
+{
+	const char *name = auth_spec_name(entity);
+
+	if (name == NULL)
+		return false;
+	for (*type = AEP_AUTH_BASIC; *type <= AEP_AUTH_CONNECTION_STRING; (*type)++)
+	{
+		if (strcmp(name, aep_payload_auth_name(*type)) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The etag to send: without one, nobody could tell whose change wins. */
+static const char *
+entity_etag(Jsonb *entity)
+{
+	const char *etag = aep_document_text(&entity->root, "etag");
+
+	if (etag == NULL || !aep_reply_is_etag(etag))
+		ereport(ERROR, (errcode(ERRCODE_PROTOCOL_VIOLATION),
+						errmsg("the connection has no usable etag in Experience Platform")));
+	return etag;
+}
+
+/* The arguments of aep.update_connection(). */
+enum
+{
+	UPDATE_ID,
+	UPDATE_NAME,
+	UPDATE_DESCRIPTION,
+	UPDATE_STATE,
+	UPDATE_USERNAME,
+	UPDATE_PASSWORD,
+	UPDATE_AUTH_TYPE,
+	UPDATE_SSL_MODE,
+	UPDATE_HOST,
+	UPDATE_PORT,
+	UPDATE_DATABASE,
+	UPDATE_REPLACE_CREDENTIALS,
+	UPDATE_ETAG,
+	UPDATE_SERVER
+};
+
+static bool
+wants_auth(FunctionCallInfo fcinfo)
+{
+	for (int i = UPDATE_USERNAME; i <= UPDATE_DATABASE; i++)
+	{
+		if (!PG_ARGISNULL(i))
+			return true;
+	}
+	return !PG_ARGISNULL(UPDATE_REPLACE_CREDENTIALS) && PG_GETARG_BOOL(UPDATE_REPLACE_CREDENTIALS);
+}
+
+/*
+ * The authentication's parameters, complete, since the service replaces them
+ * whole: what is not given comes from user mapping and endpoint as in a
+ * create, the type from the connection as it is.
+ */
+static void
+read_auth(FunctionCallInfo fcinfo, const AepServer *server, Jsonb *entity,
+		  AepConnectionChange *change)
+{
+	NullableDatum arguments[AEP_CONNECTION_ARGUMENTS];
+	AepAuthType present = AEP_AUTH_BASIC;
+	bool known = entity_auth_type(entity, &present);
+
+	for (int i = 0; i < AEP_CONNECTION_ARGUMENTS; i++)
+		arguments[i] = (NullableDatum){.isnull = true};
+	arguments[AEP_ARG_USERNAME] = fcinfo->args[UPDATE_USERNAME];
+	arguments[AEP_ARG_PASSWORD] = fcinfo->args[UPDATE_PASSWORD];
+	arguments[AEP_ARG_AUTH_TYPE] = fcinfo->args[UPDATE_AUTH_TYPE];
+	arguments[AEP_ARG_SSL_MODE] = fcinfo->args[UPDATE_SSL_MODE];
+	arguments[AEP_ARG_HOST] = fcinfo->args[UPDATE_HOST];
+	arguments[AEP_ARG_PORT] = fcinfo->args[UPDATE_PORT];
+	arguments[AEP_ARG_DATABASE] = fcinfo->args[UPDATE_DATABASE];
+	aep_connection_arguments_require(arguments, server, known ? &present : NULL, &change->auth);
+	change->has_auth = true;
+	change->changes_type = !known || present != change->auth.auth_type;
+}
+
+static void
+fill_id_and_etag(AepRow *row, const AepCreated *answer)
+{
+	aep_row_uuid(row, answer->id);
+	aep_row_text(row, answer->has_etag ? answer->etag : NULL);
+}
+
+AEP_SQL_FUNCTION(aep_update_connection);
+
+/* Changes what is given -> (id, etag) */
+Datum
+aep_update_connection(PG_FUNCTION_ARGS)
+{
+	const AepServer *server;
+	AepHiddenStatement hidden;
+	AepConnectionChange change = {0};
+	AepCreated changed;
+	Jsonb *entity = NULL;
+	const char *id;
+	const char *etag;
+	AepRow row;
+
+	aep_row_begin(&row, fcinfo);
+	aep_hide_statement(&hidden);
+	server = aep_server_get(aep_argument_server(fcinfo, UPDATE_SERVER), false);
+	id = aep_argument_uuid_required(fcinfo, UPDATE_ID, "id");
+	change.name = aep_argument_text(fcinfo, UPDATE_NAME);
+	change.description = aep_argument_text(fcinfo, UPDATE_DESCRIPTION);
+	change.state = read_state(fcinfo, UPDATE_STATE);
+	etag = aep_argument_text(fcinfo, UPDATE_ETAG);
+	if (change.name != NULL && change.name[0] == '\0')
+		aep_argument_refused("name", "It must not be empty.", NULL);
+	if (etag != NULL && !aep_reply_is_etag(etag))
+		aep_argument_refused("etag", "It is not an etag of Flow Service.",
+							 "Give it as it was read, with its double quotes.");
+	if (change.name == NULL && change.description == NULL && change.state == NULL &&
+		!wants_auth(fcinfo))
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("nothing to change"),
+						errhint("Give a name, a description, a state, or what the login needs.")));
+
+	if (etag == NULL || wants_auth(fcinfo))
+		entity = aep_flow_connection(server, id);
+	if (wants_auth(fcinfo))
+		read_auth(fcinfo, server, entity, &change);
+	if (etag == NULL)
+		etag = entity_etag(entity);
+	aep_flow_update_connection(server, id, etag, &change, &changed);
+	aep_show_statement(&hidden);
+
+	fill_id_and_etag(&row, &changed);
+	PG_RETURN_DATUM(aep_row_datum(&row));
+}
+
+AEP_SQL_FUNCTION(aep_delete_connection);
+
+/* Deletes it. */
+Datum
+aep_delete_connection(PG_FUNCTION_ARGS)
+{
+	const AepServer *server = aep_server_get(aep_argument_server(fcinfo, 1), false);
+
+	aep_flow_delete_connection(server, aep_argument_uuid_required(fcinfo, 0, "id"));
+	PG_RETURN_VOID();
+}
+
+/*
+ * Keeps other sessions of this database from creating the same connection,
+ * until the end of the transaction: its own advisory lock on server and name.
+ */
+static void
+lock_name(const AepServer *server, const char *name)
+{
+	LOCKTAG tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, server->serverid,
+						 hash_bytes((const unsigned char *) name, (int) strlen(name)), LOCK_CLASS);
+	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+}
+
+static void several_of_name(const char *name, Jsonb *first, Jsonb *second) pg_attribute_noreturn();
+
+static void
+several_of_name(const char *name, Jsonb *first, Jsonb *second)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DUPLICATE_OBJECT),
+			 errmsg("several base connections in Experience Platform are named \"%s\"", name),
+			 errdetail("Among them are %s and %s.", aep_document_text(&first->root, "id"),
+					   aep_document_text(&second->root, "id")),
+			 errhint("Look at them with aep.connections(name => ...), and delete or rename all "
+					 "but one.")));
+	pg_unreachable();
+}
+
+/* The one PostgreSQL connection of that name; NULL if there is none. */
+static Jsonb *
+find_by_name(const AepServer *server, const char *name)
+{
+	const AepConnectionFilter filter = {
+		.name = name,
+		.connection_spec_id = AEP_POSTGRESQL_SPEC_ID,
+	};
+	AepPages *pages = aep_flow_list_connections(server, &filter, FEW);
+	Jsonb *found = NULL;
+	JsonbContainer *items;
+
+	while ((items = aep_flow_next_page(pages)) != NULL)
+	{
+		for (int i = 0; i < aep_document_length(items); i++)
+		{
+			Jsonb *entity = aep_document_element(items, i);
+			char *entity_name = entity != NULL ? aep_document_text(&entity->root, "name") : NULL;
+
+			if (entity_name == NULL || strcmp(entity_name, name) != 0)
+				continue;
+			if (found != NULL)
+				several_of_name(name, found, entity);
+			found = entity;
+		}
+	}
+	aep_flow_end_pages(pages);
+	return found;
+}
+
+/* Whether the service shows another value than ours; a hidden one counts as ours. */
+static bool
+shows_other(JsonbContainer *object, const char *member, const char *ours)
+{
+	const char *shown = aep_document_text(object, member);
+
+	return shown != NULL && ours != NULL && strcmp(shown, ours) != 0;
+}
+
+/* Compares the connection that is there with the wanted one. */
+static void
+find_differences(Jsonb *entity, const AepBaseConnection *wanted, bool replace_credentials,
+				 AepConnectionChange *change)
+{
+	JsonbContainer *params =
+		aep_document_member(aep_document_member(&entity->root, "auth"), "params");
+	const char *description = aep_document_text(&entity->root, "description");
+	AepAuthType present;
+
+	if (wanted->description != NULL &&
+		strcmp(description != NULL ? description : "", wanted->description) != 0)
+		change->description = wanted->description;
+	if (shows_other(&entity->root, "state", "enabled"))
+		change->state = "enabled";
+
+	change->auth = *wanted;
+	change->changes_type = !entity_auth_type(entity, &present) || present != wanted->auth_type;
+	change->has_auth = replace_credentials || change->changes_type;
+	if (wanted->auth_type == AEP_AUTH_BASIC &&
+		(shows_other(params, "server", wanted->host) ||
+		 shows_other(params, "port", psprintf("%d", wanted->port)) ||
+		 shows_other(params, "database", wanted->database) ||
+		 shows_other(params, "username", wanted->username) ||
+		 shows_other(params, "sslMode", wanted->ssl_mode)))
+		change->has_auth = true;
+}
+
+/* The arguments of aep.ensure_base_connection() behind those of a connection. */
+enum
+{
+	ENSURE_REPLACE_CREDENTIALS = AEP_CONNECTION_ARGUMENTS,
+	ENSURE_SERVER
+};
+
+/* Brings the connection about; returns what was done. */
+static const char *
+ensure_connection(const AepServer *server, const AepBaseConnection *wanted,
+				  bool replace_credentials, AepCreated *result)
+{
+	AepConnectionChange change = {0};
+	Jsonb *entity;
+	const char *id;
+
+	lock_name(server, wanted->name);
+	entity = find_by_name(server, wanted->name);
+	if (entity == NULL)
+	{
+		aep_flow_create_connection(server, wanted, result);
+		return "created";
+	}
+
+	id = aep_document_text(&entity->root, "id");
+	find_differences(entity, wanted, replace_credentials, &change);
+	if (change.description != NULL || change.state != NULL || change.has_auth)
+	{
+		aep_flow_update_connection(server, id, entity_etag(entity), &change, result);
+		return "updated";
+	}
+	strlcpy(result->id, id, sizeof(result->id));
+	strlcpy(result->etag, entity_etag(entity), sizeof(result->etag));
+	result->has_etag = true;
+	return "unchanged";
+}
+
+AEP_SQL_FUNCTION(aep_ensure_base_connection);
+
+/* Creates what is missing, updates what differs -> (id, etag, action) */
+Datum
+aep_ensure_base_connection(PG_FUNCTION_ARGS)
+{
+	const AepServer *server;
+	AepHiddenStatement hidden;
+	AepBaseConnection wanted;
+	AepCreated result;
+	const char *action;
+	AepRow row;
+
+	aep_row_begin(&row, fcinfo);
+	aep_hide_statement(&hidden);
+	server = aep_server_get(aep_argument_server(fcinfo, ENSURE_SERVER), false);
+	aep_connection_arguments_require(fcinfo->args, server, NULL, &wanted);
+	action = ensure_connection(server, &wanted,
+							   !PG_ARGISNULL(ENSURE_REPLACE_CREDENTIALS) &&
+								   PG_GETARG_BOOL(ENSURE_REPLACE_CREDENTIALS),
+							   &result);
+	aep_show_statement(&hidden);
+
+	fill_id_and_etag(&row, &result);
+	aep_row_text(&row, action);
+	PG_RETURN_DATUM(aep_row_datum(&row));
+}

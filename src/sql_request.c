@@ -1,0 +1,354 @@
+/*
+ * sql_request.c
+ *		aep.request(): any call of the platform's gateway, signed like our own.
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "utils/builtins.h"
+#include "utils/formatting.h"
+#include "utils/fmgrprotos.h"
+
+#include "argument.h"
+#include "compat.h"
+#include "document.h"
+#include "encoding.h"
+#include "flow_service.h"
+#include "row.h"
+
+/* Positions of the arguments. */
+enum
+{
+	ARG_METHOD,
+	ARG_PATH,
+	ARG_QUERY,
+	ARG_BODY,
+	ARG_HEADERS,
+	ARG_SERVER
+};
+
+static const char *const methods[] = {"GET", "POST", "PUT", "PATCH", "DELETE"};
+
+/* What only the extension sets: credentials, and what frames a request. */
+static const char *const reserved_headers[] = {
+	"authorization",	"x-api-key",  "x-gw-ims-org-id",   "x-sandbox-name",  "host",
+	"content-length",	"connection", "transfer-encoding", "expect",		  "te",
+	"proxy-connection", "upgrade",	  "trailer",		   "accept-encoding",
+};
+
+/* Pairs of a jsonb object. */
+typedef struct Pairs
+{
+	const char *argument; /* for errors */
+	const char **names;
+	const char **values;
+	int count;
+	int space;
+} Pairs;
+
+static const char *
+read_method(FunctionCallInfo fcinfo)
+{
+	const char *given = aep_argument_text_required(fcinfo, ARG_METHOD, "method");
+
+	for (int i = 0; i < lengthof(methods); i++)
+	{
+		if (pg_strcasecmp(given, methods[i]) == 0)
+			return methods[i];
+	}
+	aep_argument_refused("method", "It is not a method of Experience Platform's services.",
+						 "Use GET, POST, PUT, PATCH or DELETE.");
+}
+
+/*
+ * A path below /data/foundation, and nothing that could lead out of there or
+ * be read as another part of a URL.
+ */
+static const char *
+read_path(FunctionCallInfo fcinfo)
+{
+	const char *path = aep_argument_text_required(fcinfo, ARG_PATH, "path");
+
+	if (path[0] != '/' || strstr(path, "//") != NULL || strstr(path, "..") != NULL)
+		aep_argument_refused("path",
+							 "It must begin with a slash and hold neither \"//\" nor "
+							 "\"..\".",
+							 "Give it as in '/flowservice/flows'.");
+	for (const char *c = path; *c != '\0'; c++)
+	{
+		if (*c <= ' ' || *c > '~' || strchr("?#\\%", *c) != NULL)
+			aep_argument_refused("path",
+								 "It must consist of plain ASCII characters, none of them "
+								 "a blank, '?', '#', '%' or a backslash.",
+								 "Parameters belong in the argument \"query\".");
+	}
+	return path;
+}
+
+static void
+add_pair(Pairs *pairs, const char *name, const JsonbValue *value)
+{
+	char *text;
+
+	switch (value->type)
+	{
+		case jbvString:
+			text = pnstrdup(value->val.string.val, value->val.string.len);
+			break;
+		case jbvNumeric:
+			text = DatumGetCString(
+				DirectFunctionCall1(numeric_out, NumericGetDatum(value->val.numeric)));
+			break;
+		case jbvBool:
+			text = value->val.boolean ? "true" : "false";
+			break;
+		default:
+			aep_argument_refused(pairs->argument,
+								 "Its values must be strings, numbers or booleans.", NULL);
+	}
+	if (pairs->count == pairs->space)
+	{
+		pairs->space = Max(8, pairs->space * 2);
+		pairs->names = pairs->names == NULL ? palloc(pairs->space * sizeof(char *))
+											: repalloc(pairs->names, pairs->space * sizeof(char *));
+		pairs->values = pairs->values == NULL
+							? palloc(pairs->space * sizeof(char *))
+							: repalloc(pairs->values, pairs->space * sizeof(char *));
+	}
+	pairs->names[pairs->count] = name;
+	pairs->values[pairs->count] = aep_to_utf8(text, pairs->argument);
+	pairs->count++;
+}
+
+/* Reads {"name": value, ...}; an array gives the name several times. */
+static void
+read_pairs(FunctionCallInfo fcinfo, int number, const char *argument, Pairs *pairs)
+{
+	JsonbIterator *iterator;
+	JsonbIteratorToken token;
+	JsonbValue value;
+	char *name = NULL;
+	Jsonb *object;
+
+	*pairs = (Pairs){.argument = argument};
+	if (PG_ARGISNULL(number))
+		return;
+	object = PG_GETARG_JSONB_P(number);
+	if (!JB_ROOT_IS_OBJECT(object))
+		aep_argument_refused(argument, "It must be a JSON object of names and values.", NULL);
+	iterator = JsonbIteratorInit(&object->root);
+	while ((token = JsonbIteratorNext(&iterator, &value, false)) != WJB_DONE)
+	{
+		if (token == WJB_KEY)
+			name = pnstrdup(value.val.string.val, value.val.string.len);
+		else if (token == WJB_VALUE || token == WJB_ELEM)
+			add_pair(pairs, name, &value);
+	}
+}
+
+/* Characters that may be in a header's name (RFC 9110) or a parameter's. */
+static bool
+is_token(const char *name)
+{
+	return name[0] != '\0' &&
+		   strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") ==
+			   strlen(name);
+}
+
+static AepHttpParameter *
+read_query(FunctionCallInfo fcinfo, int *count)
+{
+	AepHttpParameter *query;
+	Pairs pairs;
+
+	read_pairs(fcinfo, ARG_QUERY, "query", &pairs);
+	query = palloc0((pairs.count + 1) * sizeof(AepHttpParameter));
+	for (int i = 0; i < pairs.count; i++)
+	{
+		if (!is_token(pairs.names[i]))
+			aep_argument_refused("query",
+								 "Its names must consist of letters, digits, '-', '_' "
+								 "and '.'.",
+								 NULL);
+		query[i] = (AepHttpParameter){.name = pairs.names[i], .value = pairs.values[i]};
+	}
+	*count = pairs.count;
+	return query;
+}
+
+/* Reads the further headers; takes the etag of If-Match out of them. */
+static AepHttpHeader *
+read_headers(FunctionCallInfo fcinfo, int *count, const char **etag)
+{
+	AepHttpHeader *headers;
+	Pairs pairs;
+
+	read_pairs(fcinfo, ARG_HEADERS, "headers", &pairs);
+	headers = palloc0((pairs.count + 1) * sizeof(AepHttpHeader));
+	*count = 0;
+	*etag = NULL;
+	for (int i = 0; i < pairs.count; i++)
+	{
+		if (!is_token(pairs.names[i]))
+			aep_argument_refused("headers", "It holds a name that no header can have.", NULL);
+		for (const char *c = pairs.values[i]; *c != '\0'; c++)
+		{
+			if (*c < ' ' || *c > '~')
+				aep_argument_refused("headers",
+									 "Its values must consist of printable ASCII "
+									 "characters.",
+									 NULL);
+		}
+		if (pg_strcasecmp(pairs.names[i], "if-match") == 0)
+		{
+			*etag = pairs.values[i];
+			continue;
+		}
+		for (int j = 0; j < lengthof(reserved_headers); j++)
+		{
+			if (pg_strcasecmp(pairs.names[i], reserved_headers[j]) == 0)
+				aep_argument_refused(
+					"headers",
+					psprintf("The header \"%s\" is set by the extension.", reserved_headers[j]),
+					NULL);
+		}
+		headers[(*count)++] = (AepHttpHeader){pairs.names[i], pairs.values[i]};
+	}
+	return headers;
+}
+
+static void
+read_body(FunctionCallInfo fcinfo, AepCall *call)
+{
+	char *text;
+	const char *utf8;
+
+	if (PG_ARGISNULL(ARG_BODY))
+		return;
+	text = DatumGetCString(DirectFunctionCall1(jsonb_out, PG_GETARG_DATUM(ARG_BODY)));
+	utf8 = aep_to_utf8(text, "argument \"body\"");
+	if (!aep_buffer_append(&call->body, utf8, strlen(utf8)))
+		aep_call_out_of_memory();
+	explicit_bzero(text, strlen(text)); /* it may hold a password */
+}
+
+/* The last part of a path like /flowservice/flows, for "SELECT aep.request('DELETE', ...)". */
+static const char *
+collection_of(const char *path)
+{
+	static const char prefix[] = "/flowservice/";
+
+	return strncmp(path, prefix, strlen(prefix)) == 0 ? path + strlen(prefix) : path + 1;
+}
+
+/* A POST that creates nothing. */
+static bool
+only_asks(const char *path)
+{
+	const char *last = strrchr(path, '/');
+
+	return strcmp(last, "/search") == 0 || strcmp(last, "/action") == 0;
+}
+
+/* Only a missing answer is an error; notes what a POST may have created. */
+static void
+settle(AepCall *call)
+{
+	AepHttpExchange *exchange = call->exchange;
+	AepPending *pending = call->pending;
+	AepCreated created;
+	AepError error;
+
+	if (exchange->outcome != AEP_HTTP_COMPLETE)
+	{
+		(void) aep_call_succeeded(call, &error);
+		aep_error_raise(&error);
+	}
+	if (pending == NULL)
+		return;
+	if (exchange->status == 502 || exchange->status == 504)
+		aep_pending_unknown(pending);
+	else if (exchange->status / 100 != 2)
+		aep_pending_forget(pending);
+	else
+	{
+		/* an action on something that exists answers with an id as well */
+		aep_reply_created(exchange->body.data, exchange->body.len, &created);
+		aep_pending_created(pending, created.id[0] != '\0' ? created.id : NULL);
+	}
+}
+
+/* What is not JSON comes back as a JSON string, so that nothing is lost. */
+static Jsonb *
+answer_body(AepCall *call)
+{
+	const AepBuffer *body = &call->exchange->body;
+	const char *why;
+	Jsonb *document;
+
+	if (body->len == 0)
+		return NULL;
+	document = aep_document_parse(body, &why);
+	return document != NULL ? document : aep_document_string(body->data, body->len);
+}
+
+static void
+push_header(const char *name, const char *value, void *arg)
+{
+	JsonbParseState **state = arg;
+
+	aep_document_push_member(state, asc_tolower(name, strlen(name)), value);
+}
+
+static Jsonb *
+answer_headers(AepCall *call)
+{
+	JsonbParseState *state = NULL;
+
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	aep_http_each_header(call->exchange, push_header, &state);
+	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+}
+
+AEP_SQL_FUNCTION(aep_request);
+
+/* aep.request(method, path, query, body, headers, server) -> (status, etag, headers, body) */
+Datum
+aep_request(PG_FUNCTION_ARGS)
+{
+	const AepServer *server;
+	const char *method;
+	const char *path;
+	const char *etag;
+	AepHiddenStatement hidden;
+	AepCall *call;
+	Jsonb *body;
+	AepRow row;
+
+	aep_row_begin(&row, fcinfo);
+	aep_hide_statement(&hidden);
+	server = aep_server_get(aep_argument_server(fcinfo, ARG_SERVER), false);
+	method = read_method(fcinfo);
+	path = read_path(fcinfo);
+	call = aep_call_begin(server, method, path, psprintf("%s %s", method, path));
+	call->query = read_query(fcinfo, &call->nquery);
+	call->headers = read_headers(fcinfo, &call->nheaders, &call->etag);
+	read_body(fcinfo, call);
+	if (strcmp(method, "POST") == 0 && !only_asks(path))
+		call->pending = aep_pending_register("object", collection_of(path), path, server->name);
+	aep_call_wait(call);
+	settle(call);
+	aep_show_statement(&hidden);
+
+	body = answer_body(call);
+	etag = aep_http_header(call->exchange, "etag");
+	if (etag != NULL)
+		etag = aep_from_utf8(aep_reply_is_etag(etag) ? etag : "");
+	else if (body != NULL)
+		etag = aep_document_text(&body->root, "etag");
+	aep_row_integer(&row, call->exchange->status);
+	aep_row_text(&row, etag);
+	aep_row_jsonb(&row, answer_headers(call));
+	aep_row_jsonb(&row, body);
+	PG_RETURN_DATUM(aep_row_datum(&row));
+}
