@@ -18,63 +18,34 @@ FROM (VALUES ('http', 'http', :'http'), ('https', 'https', :'https'),
              ('_silent', '/silent')) behaviours (suffix, prefix)
 \gexec
 
--- The microseconds of each of so many calls, measured inside the backend.
-CREATE FUNCTION bench_calls(server name, calls integer) RETURNS integer[]
+-- Functions that return the microseconds of each of so many calls, measured
+-- inside the backend.  bench_requests leaves out the network and the answer;
+-- bench_nothing calls a function of the same shape that has nothing to do, so
+-- it shows PostgreSQL's own share and the loop's.
+SELECT format($create$
+CREATE FUNCTION %I(server name, calls integer) RETURNS integer[]
     LANGUAGE plpgsql
-    AS $$
+    AS $function$
 DECLARE
     latencies integer[];
     started timestamptz;
-    created uuid;
 BEGIN
     FOR i IN 1 .. calls LOOP
         started := clock_timestamp();
-        SELECT c.id INTO created
-        FROM aep.create_base_connection(description => repeat('d', 200),
-                                        server => bench_calls.server) c;
+        PERFORM * FROM %s;
         latencies[i] := extract(epoch FROM clock_timestamp() - started) * 1000000;
     END LOOP;
     RETURN latencies;
 END
-$$;
-
--- The same without the network: what the call costs up to there, at most.
-CREATE FUNCTION bench_requests(server name, calls integer) RETURNS integer[]
-    LANGUAGE plpgsql
-    AS $$
-DECLARE
-    latencies integer[];
-    started timestamptz;
-    request jsonb;
-BEGIN
-    FOR i IN 1 .. calls LOOP
-        started := clock_timestamp();
-        SELECT c.r INTO request
-        FROM aep.base_connection_request(description => repeat('d', 200),
-                                         server => bench_requests.server) c (r);
-        latencies[i] := extract(epoch FROM clock_timestamp() - started) * 1000000;
-    END LOOP;
-    RETURN latencies;
-END
-$$;
-
--- The same with a function that does nothing: PostgreSQL's own share.
-CREATE FUNCTION bench_nothing(server name, calls integer) RETURNS integer[]
-    LANGUAGE plpgsql
-    AS $$
-DECLARE
-    latencies integer[];
-    started timestamptz;
-    nothing timestamptz;
-BEGIN
-    FOR i IN 1 .. calls LOOP
-        started := clock_timestamp();
-        SELECT c.t INTO nothing FROM clock_timestamp() c (t);
-        latencies[i] := extract(epoch FROM clock_timestamp() - started) * 1000000;
-    END LOOP;
-    RETURN latencies;
-END
-$$;
+$function$
+$create$, name, called)
+FROM (VALUES
+    ('bench_calls',
+     $$aep.create_base_connection(description => repeat('d', 260), server => server)$$),
+    ('bench_requests',
+     $$aep.base_connection_request(description => repeat('d', 260), server => server)$$),
+    ('bench_nothing', 'aep.version()')) drivers (name, called)
+\gexec
 
 -- What this backend holds: kB of memory of its own, and descriptors.
 CREATE FUNCTION bench_held(OUT anonymous_kb integer, OUT descriptors integer)

@@ -84,7 +84,7 @@ main(int argc, char **argv)
 		if (curl_multi_perform(multi, &running) != CURLM_OK)
 			fail("libcurl", "curl_multi_perform");
 		connections += collect_finished(multi, &done);
-		if (running > 0 && started - done == running)
+		if (done < requests && (started == requests || started - done == in_flight))
 			curl_multi_poll(multi, NULL, 0, 1000, NULL);
 	}
 	printf("%ld %ld\n", now() - start, connections);

@@ -21,7 +21,7 @@ HEADERS = {
 }
 BODY = {
     "name": "PostgreSQL postgres at db1.example.com:5432",
-    "description": "d" * 200,
+    "description": "d" * 260,
     "auth": {
         "specName": "Basic Authentication",
         "params": {

@@ -75,7 +75,9 @@ def calls():
     samples = [sum(map(len, rounds(*columns[0], what))) for what in ("aep", "requests", "curl")]
     print("## One call\n")
     print("Medians in microseconds of %d calls (requests: %d, curl: %d), in parentheses the ratio "
-          "to the floor.\n" % tuple(samples))
+          "to the floor.\nOne core: client and server pinned to the same one, the figure that "
+          "repeats. Two cores: the server\nhas the second one. pgsql-http and pg_curl are not "
+          "packaged by the distribution, so they are left out.\n" % tuple(samples))
     table(["POST"] + ["%s, %s" % (PROTOCOLS[protocol], CORES[cores])
                       for cores, protocol in columns], [
         ["libcurl, one kept handle: the floor"] + cells(micros, "floor"),
@@ -86,7 +88,7 @@ def calls():
         ["Python, one requests.Session"] + cells(with_ratio, "requests"),
         ["the curl tool, a process each call"] + cells(with_ratio, "curl"),
         ["for comparison: `aep.base_connection_request`, no network"] + cells(micros, "request"),
-        ["for comparison: `clock_timestamp()` in the same loop"] + cells(micros, "nothing"),
+        ["for comparison: a function of the same shape that does nothing"] + cells(micros, "nothing"),
     ])
 
 
@@ -117,12 +119,27 @@ def first_calls():
         row("libcurl, a new handle in a running process", warm),
         row("aep, a fresh session: loading the extension and libcurl, the call", session),
         row("aep, a fresh session, loaded by `session_preload_libraries`: the call", loaded),
-        row("for comparison: `clock_timestamp()`, the same statement's first time",
+        row("for comparison: a function that does nothing, its first call, loaded",
             column("first_nothing", 0)),
         ratio("**ratio, loading included on both sides**", session, loading, FIRST_TARGET),
         ratio("**ratio, loaded on both sides**", loaded, fresh, FIRST_TARGET),
         ratio("ratio to a new handle in a running process", loaded, warm),
     ])
+
+
+def batches():
+    rows = []
+    for flight in ("32", "128"):
+        cells = []
+        for protocol in PROTOCOLS:
+            took, connections = zip(*[one for one in rounds("two", protocol, "batch" + flight)])
+            cells.append("%.0f (%d)" % (statistics.median(took) / 1000,
+                                        statistics.median(connections)))
+        rows.append(["libcurl, one multi handle, %s in flight" % flight] + cells)
+    print("## Many at once\n")
+    print("1,000 POSTs to a server that answers after 20 ms, two cores: milliseconds for all, in "
+          "parentheses the connections.\n")
+    table(["in flight"] + list(PROTOCOLS.values()), rows)
 
 
 def memory():
@@ -131,7 +148,7 @@ def memory():
         _, what, server = file.name.split(".")
         *probes, (first, total, errors) = [line.split("|") for line in file.read_text().split()]
         (kb, fds), (kb_after, fds_after) = [tuple(map(int, probe)) for probe in probes[-2:]]
-        good = kb_after - kb <= GROWTH_TARGET_KB and fds_after == fds
+        good = kb_after - kb <= GROWTH_TARGET_KB and fds_after <= fds
         rows.append([what, PROTOCOLS[server.split("_")[0]], "%s and %s" % (first, total), errors,
                      "%d, %d" % (kb, kb_after), "%+d" % (kb_after - kb),
                      "%d, %d" % (fds, fds_after), "within" if good else "MISSED"])
@@ -150,9 +167,10 @@ def main():
     print("Made by `bench/run`, which says how; every ratio is taken within that one run.\n")
     for name, value in facts.items():
         print("- %s: %s" % ({"load": "load when it began"}.get(name, name), value))
-    print("- one request over HTTP: %s bytes by the floor, %s by aep\n" % tuple(sizes))
+    print("- bytes of one request over HTTP, head+body: %s by the floor, %s by aep\n" % tuple(sizes))
     calls()
     first_calls()
+    batches()
     memory()
 
 

@@ -14,7 +14,7 @@
 #include <curl/curl.h>
 
 #define TOKEN_LENGTH 1024
-#define DESCRIPTION_LENGTH 200
+#define DESCRIPTION_LENGTH 260
 
 #define BODY_START "{\"name\":\"PostgreSQL postgres at db1.example.com:5432\",\"description\":\""
 #define BODY_END                                                                                  \
