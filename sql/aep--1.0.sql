@@ -212,6 +212,70 @@ CREATE FUNCTION aep.request(
 COMMENT ON FUNCTION aep.request(text, text, jsonb, jsonb, jsonb, name) IS
 'Sends any request to Experience Platform, signed as those of the other functions. method: GET, POST, PUT, PATCH or DELETE; path: below /data/foundation, such as /flowservice/flows; query: an object of parameters, an array for one that is repeated; headers: an object of further ones. Returns HTTP status, etag, headers and body of the answer, whatever its status: one row; a body that is not JSON comes as a JSON string. Not undone by ROLLBACK. Errors: 22004 missing argument, 22023 bad argument, 42704 no such server or user mapping, 42501 no USAGE, 28000 no access token to be had, 08001 cannot connect, 08006 connection lost, 08007 outcome unknown, 54000 answer too large.';
 
+-- What is known of the logins that Experience Platform uses; never a secret.
+-- Written by the procedures below, whoever calls them; read by the owner only.
+CREATE TABLE aep.ingest_role (
+    role_name name PRIMARY KEY,
+    server_name name NOT NULL,
+    connection_id uuid UNIQUE,
+    connection_name text NOT NULL,
+    auth_type text NOT NULL,
+    ssl_mode text,
+    host text NOT NULL,
+    port integer NOT NULL,
+    database_name name NOT NULL,
+    connection_limit integer NOT NULL,
+    active_login name NOT NULL,
+    pending_login name,
+    kept_logins text NOT NULL,
+    step text NOT NULL CHECK (step IN ('active', 'rotating', 'unknown')),
+    patched boolean NOT NULL,
+    etag text,
+    rotated_at timestamptz,
+    granted_schemas name[] NOT NULL,
+    granted_tables text[] NOT NULL);
+COMMENT ON TABLE aep.ingest_role IS 'The roles made by aep.create_ingest_role, and how far a change of their credentials has come; see aep.ingest_role_status()';
+SELECT pg_catalog.pg_extension_config_dump('aep.ingest_role', '');
+
+CREATE PROCEDURE aep.create_ingest_role(
+    role_name name, schemas name[] DEFAULT NULL, tables regclass[] DEFAULT NULL,
+    default_privileges boolean DEFAULT false, connection_limit integer DEFAULT -1,
+    name text DEFAULT NULL, description text DEFAULT NULL,
+    auth_type aep.auth_type DEFAULT 'basic', ssl_mode text DEFAULT NULL,
+    host text DEFAULT NULL, port integer DEFAULT NULL, database text DEFAULT NULL,
+    server name DEFAULT 'aep',
+    INOUT id uuid DEFAULT NULL, INOUT etag text DEFAULT NULL)
+    LANGUAGE C
+    AS 'MODULE_PATHNAME', 'aep_create_ingest_role';
+COMMENT ON PROCEDURE aep.create_ingest_role(name, name[], regclass[], boolean, integer, text, text, aep.auth_type, text, text, integer, text, name, uuid, text) IS
+'Makes a role that may read, a login for Experience Platform that is its member (role_name with _a), with a random password that nobody sees, and a base connection that uses it. The role gets CONNECT on this database, USAGE on the schemas and SELECT on all their tables, SELECT on the tables; with default_privileges also SELECT on tables that the caller makes in the schemas later. The other arguments are those of aep.create_base_connection. Returns id and etag of the connection. Commits between its steps; after a refusal the roles are gone again, after an unknown outcome they stay. Errors: 25001 in a transaction block, 42710 role exists, 42501 what CREATE ROLE or GRANT need is missing, and as aep.create_base_connection.';
+
+CREATE PROCEDURE aep.rotate_credentials(
+    connection_id uuid, server name DEFAULT 'aep',
+    INOUT active_login text DEFAULT NULL, INOUT etag text DEFAULT NULL)
+    LANGUAGE C
+    AS 'MODULE_PATHNAME', 'aep_rotate_credentials';
+COMMENT ON PROCEDURE aep.rotate_credentials(uuid, name, text, text) IS
+'Gives Experience Platform another login with a new random password for a connection made by aep.create_ingest_role, has it test that, and only then takes the former login out of service. Returns the login that is used now and the connection''s etag. Commits between its steps; after any failure the login in use keeps working, aep.ingest_role_status() shows the state, and the same CALL again resumes. Errors: 25001 in a transaction block, 55P03 another session is doing it, 42704 not managed here, 40001 the connection was changed meanwhile, 08000 Experience Platform could not connect with the new login, 08007 outcome unknown, and as aep.update_connection.';
+
+CREATE FUNCTION aep.ingest_role_status(
+    OUT connection_id uuid, OUT connection_name text, OUT server text, OUT role_name text,
+    OUT active_login text, OUT idle_login text, OUT step text, OUT rotated_at timestamptz,
+    OUT sessions integer)
+    RETURNS SETOF record
+    LANGUAGE C VOLATILE PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'aep_ingest_role_status';
+COMMENT ON FUNCTION aep.ingest_role_status() IS
+'Returns one row for each connection whose credentials are managed here and whose role the caller may alter: the login that Experience Platform uses, the other one, how far a change has come (active: none is under way; rotating: CALL aep.rotate_credentials again to finish it; unknown: an answer was lost, all logins work), when the credentials last changed, and how many sessions the active login has right now. Sends nothing.';
+
+CREATE FUNCTION aep.check_ingest_role(
+    connection_id uuid, OUT finding text, OUT remedy text)
+    RETURNS SETOF record
+    LANGUAGE C VOLATILE PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'aep_check_ingest_role';
+COMMENT ON FUNCTION aep.check_ingest_role(uuid) IS
+'Returns what would keep Experience Platform from reading through a connection made by aep.create_ingest_role, as far as it can be seen from inside: one row for each finding, with the statement or the file that mends it; no row if nothing was found. Sends nothing. Errors: 22004 missing argument, 42704 not managed here.';
+
 -- Who may call: nobody until a DBA grants it (README, "Who may call").
-REVOKE ALL ON ALL FUNCTIONS IN SCHEMA aep FROM PUBLIC;
+REVOKE ALL ON ALL ROUTINES IN SCHEMA aep FROM PUBLIC;
 REVOKE ALL ON SCHEMA aep FROM PUBLIC;

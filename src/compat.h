@@ -6,7 +6,9 @@
 #ifndef AEP_COMPAT_H
 #define AEP_COMPAT_H
 
+#include "catalog/pg_database.h"
 #include "catalog/pg_foreign_server.h"
+#include "catalog/pg_namespace.h"
 #include "fmgr.h"
 #include "storage/latch.h"
 #include "utils/acl.h"
@@ -40,6 +42,21 @@
 #else
 #define aep_foreign_server_aclcheck(serverid, roleid, mode) \
 	pg_foreign_server_aclcheck(serverid, roleid, mode)
+#define aep_database_aclcheck(dbid, roleid, mode) pg_database_aclcheck(dbid, roleid, mode)
+#define aep_schema_aclcheck(nspid, roleid, mode) pg_namespace_aclcheck(nspid, roleid, mode)
+#endif
+
+/*
+ * From libpq/scram.h, the same since 15: that header wants GSSAPI's, which the
+ * development packages of PostgreSQL do not bring along.
+ */
+extern char *pg_be_scram_build_secret(const char *password);
+
+/* Who may alter a role: before 16 whoever has CREATEROLE. */
+#if PG_VERSION_NUM >= 160000
+#define aep_may_alter_role(roleid, target) is_admin_of_role(roleid, target)
+#else
+#define aep_may_alter_role(roleid, target) has_createrole_privilege(roleid)
 #endif
 
 /*

@@ -11,13 +11,18 @@
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 
+#include "access_token.h"
 #include "document.h"
 #include "encoding.h"
 #include "flow_service.h"
+#include "option.h"
 
 /* Below the gateway's /data/foundation. */
 #define CONNECTIONS "/flowservice/connections"
 #define FLOWS "/flowservice/flows"
+
+/* The most rows that a page is documented to have. */
+#define LARGEST_PAGE 100
 
 /* The names of flows that an error shows. */
 #define MAX_FLOWS_NAMED 10
@@ -38,6 +43,13 @@ connection_to_utf8(const AepBaseConnection *connection, AepBaseConnection *utf8)
 	utf8->database = aep_to_utf8(connection->database, "argument \"database\"");
 	utf8->username = aep_to_utf8(connection->username, "argument \"username\"");
 	utf8->password = aep_to_utf8(connection->password, "argument \"password\"");
+}
+
+void
+aep_flow_check_access(const AepServer *server)
+{
+	aep_option_check_complete(server);
+	(void) aep_access_token(server, aep_http_now() + server->limits.request_timeout);
 }
 
 AepCall *
@@ -116,15 +128,14 @@ aep_flow_connection_preview(const AepBaseConnection *connection)
 	return unconstify(char *, aep_from_utf8(copy));
 }
 
-void
-aep_flow_update_connection(const AepServer *server, const char *id, const char *etag,
-						   const AepConnectionChange *change, AepCreated *changed)
+/* Makes and sends the PATCH, and waits for its end. */
+static AepCall *
+send_update(const AepServer *server, const char *id, const char *etag,
+			const AepConnectionChange *change)
 {
 	AepCall *call = aep_call_begin(server, "PATCH", connection_path(id, ""), "update connection");
 	MemoryContext caller = MemoryContextSwitchTo(call->memory);
 	AepConnectionChange utf8 = *change;
-	const AepBuffer *answer;
-	AepReplyStatus status;
 
 	utf8.name = aep_to_utf8(change->name, "argument \"name\"");
 	utf8.description = aep_to_utf8(change->description, "argument \"description\"");
@@ -138,13 +149,48 @@ aep_flow_update_connection(const AepServer *server, const char *id, const char *
 		aep_call_out_of_memory();
 	call->etag = etag;
 	MemoryContextSwitchTo(caller);
+	aep_call_wait(call);
+	return call;
+}
 
-	aep_call_require_success(call);
-	answer = &call->exchange->body;
+bool
+aep_flow_try_update(const AepServer *server, const char *id, const char *etag,
+					const AepConnectionChange *change, AepCreated *changed, AepError *error)
+{
+	AepCall *call = send_update(server, id, etag, change);
+	const AepBuffer *answer = &call->exchange->body;
+	AepReplyStatus status;
+
+	if (!aep_call_succeeded(call, error))
+	{
+		aep_call_end(call);
+		return false;
+	}
 	status = aep_reply_created(answer->data, answer->len, changed);
 	if (status != AEP_REPLY_OK)
-		aep_call_not_understood(call, aep_reply_status_text(status));
+		aep_error_not_understood(&call->context, call->exchange, aep_reply_status_text(status),
+								 error);
 	aep_call_end(call);
+	return status == AEP_REPLY_OK;
+}
+
+bool
+aep_flow_outcome_unknown(const AepError *error)
+{
+	return error->sqlstate == ERRCODE_TRANSACTION_RESOLUTION_UNKNOWN ||
+		   error->sqlstate == ERRCODE_PROTOCOL_VIOLATION ||
+		   error->sqlstate == ERRCODE_PROGRAM_LIMIT_EXCEEDED ||
+		   error->sqlstate == ERRCODE_OUT_OF_MEMORY;
+}
+
+void
+aep_flow_update_connection(const AepServer *server, const char *id, const char *etag,
+						   const AepConnectionChange *change, AepCreated *changed)
+{
+	AepError error;
+
+	if (!aep_flow_try_update(server, id, etag, change, changed, &error))
+		aep_error_raise(&error);
 }
 
 /*
@@ -508,6 +554,61 @@ aep_flow_next_page(AepPages *pages)
 	aep_call_end(call);
 	MemoryContextSwitchTo(caller);
 	return items;
+}
+
+static void several_of_name(const char *name, Jsonb *first, Jsonb *second) pg_attribute_noreturn();
+
+static void
+several_of_name(const char *name, Jsonb *first, Jsonb *second)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DUPLICATE_OBJECT),
+			 errmsg("several base connections in Experience Platform are named \"%s\"", name),
+			 errdetail("Among them are %s and %s.", aep_document_text(&first->root, "id"),
+					   aep_document_text(&second->root, "id")),
+			 errhint("Look at them with aep.connections(name => ...), and delete or rename all "
+					 "but one.")));
+	pg_unreachable();
+}
+
+Jsonb *
+aep_flow_find_by_name(const AepServer *server, const char *name)
+{
+	const AepConnectionFilter filter = {
+		.name = name,
+		.connection_spec_id = AEP_POSTGRESQL_SPEC_ID,
+	};
+	AepPages *pages = aep_flow_list_connections(server, &filter, LARGEST_PAGE);
+	Jsonb *found = NULL;
+	JsonbContainer *items;
+
+	while ((items = aep_flow_next_page(pages)) != NULL)
+	{
+		for (int i = 0; i < aep_document_length(items); i++)
+		{
+			Jsonb *entity = aep_document_element(items, i);
+			char *entity_name = entity != NULL ? aep_document_text(&entity->root, "name") : NULL;
+
+			if (entity_name == NULL || strcmp(entity_name, name) != 0)
+				continue;
+			if (found != NULL)
+				several_of_name(name, found, entity);
+			found = entity;
+		}
+	}
+	aep_flow_end_pages(pages);
+	return found;
+}
+
+const char *
+aep_flow_etag(Jsonb *entity)
+{
+	const char *etag = aep_document_text(&entity->root, "etag");
+
+	if (etag == NULL || !aep_reply_is_etag(etag))
+		ereport(ERROR, (errcode(ERRCODE_PROTOCOL_VIOLATION),
+						errmsg("the connection has no usable etag in Experience Platform")));
+	return etag;
 }
 
 void

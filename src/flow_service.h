@@ -18,6 +18,12 @@
 #include "reply.h"
 #include "server.h"
 
+/*
+ * Makes sure that an access token is at hand; asks Flow Service nothing.
+ * Throws what fetching one may.
+ */
+extern void aep_flow_check_access(const AepServer *server);
+
 /* POST /connections.  Logs the new id. */
 extern void aep_flow_create_connection(const AepServer *server, const AepBaseConnection *connection,
 									   AepCreated *created);
@@ -41,6 +47,17 @@ extern char *aep_flow_connection_preview(const AepBaseConnection *connection);
 extern void aep_flow_update_connection(const AepServer *server, const char *id, const char *etag,
 									   const AepConnectionChange *change, AepCreated *changed);
 
+/*
+ * The same without raising what becomes of the request: false, and *error says
+ * why it is not certain that the change was made.
+ */
+extern bool aep_flow_try_update(const AepServer *server, const char *id, const char *etag,
+								const AepConnectionChange *change, AepCreated *changed,
+								AepError *error);
+
+/* Whether that error of a changing request leaves its outcome unknown. */
+extern bool aep_flow_outcome_unknown(const AepError *error);
+
 /* DELETE /connections/{id}.  Names the flows that keep the service from it. */
 extern void aep_flow_delete_connection(const AepServer *server, const char *id);
 
@@ -54,6 +71,18 @@ typedef struct AepConnectionFilter
 	const char *state;
 	const char *connection_spec_id;
 } AepConnectionFilter;
+
+/*
+ * The etag of an entity, to be sent with a change of it.  Throws 08P01 if it
+ * has none: nobody could tell whose change wins.
+ */
+extern const char *aep_flow_etag(Jsonb *entity);
+
+/*
+ * The PostgreSQL connection of that name; NULL if there is none.  Throws 42710
+ * if there are several.
+ */
+extern Jsonb *aep_flow_find_by_name(const AepServer *server, const char *name);
 
 extern int64 aep_flow_count_connections(const AepServer *server, const AepConnectionFilter *filter);
 

@@ -46,8 +46,7 @@ typedef struct AepHttpTransfer
 	CURL *easy;		 /* NULL: given back */
 	struct curl_slist *headers;
 	AepHttpRequest request; /* without headers and URL: libcurl has those */
-	size_t body_sent;
-	int64 resume_at; /* aep_http_now() time; -1: not pausing */
+	int64 resume_at;		/* aep_http_now() time; -1: not pausing */
 	bool too_large;
 	bool no_memory;
 	bool begun; /* connected: the request may be on its way */
@@ -55,6 +54,9 @@ typedef struct AepHttpTransfer
 } AepHttpTransfer;
 
 static CURLM *multi = NULL;
+
+/* A handle of an exchange that is over, reset, for the next one; or NULL. */
+static CURL *spare = NULL;
 
 /* All exchanges that hold a handle, and how many of them pause. */
 static dlist_head transfers = DLIST_STATIC_INIT(transfers);
@@ -71,6 +73,30 @@ free_headers(struct curl_slist *headers)
 	curl_slist_free_all(headers);
 }
 
+static CURL *
+take_handle(void)
+{
+	CURL *easy = spare != NULL ? spare : curl_easy_init();
+
+	spare = NULL;
+	if (easy == NULL)
+		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"),
+						errdetail("libcurl could not create a handle.")));
+	return easy;
+}
+
+static void
+give_back_handle(CURL *easy)
+{
+	if (spare != NULL)
+	{
+		curl_easy_cleanup(easy);
+		return;
+	}
+	curl_easy_reset(easy);
+	spare = easy;
+}
+
 /* Takes a transfer off the multi handle and wipes it; may be called again. */
 static void
 stop_transfer(AepHttpTransfer *transfer)
@@ -81,7 +107,7 @@ stop_transfer(AepHttpTransfer *transfer)
 	/* no multi handle: it was discarded, with all that was on it */
 	if (multi != NULL)
 		aep_wait_remove(multi, transfer->easy);
-	curl_easy_cleanup(transfer->easy);
+	give_back_handle(transfer->easy);
 	transfer->easy = NULL;
 	free_headers(transfer->headers);
 	transfer->headers = NULL;
@@ -192,27 +218,19 @@ body_arrived(char *data, size_t size, size_t nmemb, void *arg)
 }
 
 /*
- * CURLOPT_READFUNCTION.  There is no seek callback on purpose: libcurl resends
- * a request by itself when a kept connection dies unanswered, which could
- * create an object twice; a body that it cannot rewind keeps it from that.
+ * CURLOPT_PREREQFUNCTION: connected, TLS done, the request goes out next.
+ *
+ * libcurl sends a request again by itself when a kept connection dies
+ * unanswered, or a stream of HTTP/2 is refused; to create something twice.  It
+ * asks here each time, and gets to hear no.
  */
-static size_t
-body_wanted(char *buffer, size_t size, size_t nitems, void *arg)
-{
-	AepHttpTransfer *transfer = arg;
-	size_t len = Min(size * nitems, transfer->request.body_len - transfer->body_sent);
-
-	memcpy(buffer, transfer->request.body + transfer->body_sent, len);
-	transfer->body_sent += len;
-	return len;
-}
-
-/* CURLOPT_PREREQFUNCTION: connected, TLS done, the request goes out next */
 static int
 request_begins(void *arg, char *ip, char *local_ip, int port, int local_port)
 {
 	AepHttpTransfer *transfer = arg;
 
+	if (transfer->begun && transfer->request.repeat == AEP_HTTP_REPEAT_UNPROCESSED)
+		return CURL_PREREQFUNC_ABORT;
 	transfer->begun = true;
 	if (transfer->request.sent != NULL)
 		*transfer->request.sent = true;
@@ -268,8 +286,7 @@ set_method(AepHttpTransfer *transfer, const AepHttpRequest *request)
 	{
 		SETOPT(easy, CURLOPT_POST, 1L);
 		SETOPT(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t) request->body_len);
-		SETOPT(easy, CURLOPT_READFUNCTION, body_wanted);
-		SETOPT(easy, CURLOPT_READDATA, transfer);
+		SETOPT(easy, CURLOPT_POSTFIELDS, request->body); /* not copied */
 		/* else libcurl asks for 100-continue before it sends 1 MB */
 		add_header(transfer, "Expect", "");
 	}
@@ -315,6 +332,13 @@ set_limits(AepHttpTransfer *transfer, const AepHttpLimits *limits, bool in_batch
 	SETOPT(easy, CURLOPT_MAXAGE_CONN, MAX_IDLE_SECONDS);
 	SETOPT(easy, CURLOPT_ACCEPT_ENCODING, "gzip");
 	SETOPT(easy, CURLOPT_NOSIGNAL, 1L);
+
+	/*
+	 * HTTP/2 shares one connection among the streams of a batch, but a single
+	 * request is cheaper without it: bench/RESULTS.md.
+	 */
+	SETOPT(easy, CURLOPT_HTTP_VERSION,
+		   (long) (in_batch ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));
 	SETOPT(easy, CURLOPT_PIPEWAIT, in_batch ? 1L : 0L);
 #ifdef AEP_HAVE_QUICK_EXIT
 	SETOPT(easy, CURLOPT_QUICK_EXIT, 1L);
@@ -332,6 +356,7 @@ set_callbacks(AepHttpTransfer *transfer)
 	SETOPT(easy, CURLOPT_WRITEDATA, transfer);
 	SETOPT(easy, CURLOPT_PREREQFUNCTION, request_begins);
 	SETOPT(easy, CURLOPT_PREREQDATA, transfer);
+	SETOPT(easy, CURLOPT_RESOLVER_START_FUNCTION, aep_wait_resolver_starts);
 	SETOPT(easy, CURLOPT_OPENSOCKETFUNCTION, aep_wait_open_socket);
 	SETOPT(easy, CURLOPT_CLOSESOCKETFUNCTION, aep_wait_close_socket);
 }
@@ -346,7 +371,6 @@ start_attempt(AepHttpTransfer *transfer)
 	SETOPT(transfer->easy, CURLOPT_TIMEOUT_MS, (long) Max(left, 1));
 	transfer->exchange.attempts++;
 	transfer->exchange.body.len = 0;
-	transfer->body_sent = 0;
 	transfer->begun = false;
 	transfer->error[0] = '\0';
 	code = aep_wait_add(multi, transfer->easy);
@@ -374,10 +398,7 @@ aep_http_start(const AepHttpRequest *request)
 	transfer->release.arg = transfer;
 	MemoryContextRegisterResetCallback(context, &transfer->release);
 
-	transfer->easy = curl_easy_init();
-	if (transfer->easy == NULL)
-		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"),
-						errdetail("libcurl could not create a handle.")));
+	transfer->easy = take_handle();
 	dlist_push_tail(&transfers, &transfer->node);
 	set_callbacks(transfer);
 	set_destination(transfer, request);

@@ -14,7 +14,12 @@
 void
 aep_row_begin(AepRow *row, FunctionCallInfo fcinfo)
 {
-	if (get_call_result_type(fcinfo, NULL, &row->type) != TYPEFUNC_COMPOSITE)
+	ReturnSetInfo *expected = (ReturnSetInfo *) fcinfo->resultinfo;
+
+	/* in FROM the executor knows the type, and need not look it up */
+	if (expected != NULL && IsA(expected, ReturnSetInfo) && expected->expectedDesc != NULL)
+		row->type = expected->expectedDesc;
+	else if (get_call_result_type(fcinfo, NULL, &row->type) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
 	row->type = BlessTupleDesc(row->type);
 	row->filled = 0;

@@ -7,7 +7,6 @@
 
 #include "common/hashfn.h"
 #include "fmgr.h"
-#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "storage/lock.h"
@@ -19,9 +18,6 @@
 #include "endpoint.h"
 #include "flow_service.h"
 #include "row.h"
-
-/* Rows of a list to ask for when at most one is expected. */
-#define FEW 100
 
 /*
  * Advisory locks of SQL's functions have class 1 or 2 in this field: ours
@@ -60,18 +56,6 @@ entity_auth_type(Jsonb *entity, AepAuthType *type)
 			return true;
 	}
 	return false;
-}
-
-/* The etag to send: without one, nobody could tell whose change wins. */
-static const char *
-entity_etag(Jsonb *entity)
-{
-	const char *etag = aep_document_text(&entity->root, "etag");
-
-	if (etag == NULL || !aep_reply_is_etag(etag))
-		ereport(ERROR, (errcode(ERRCODE_PROTOCOL_VIOLATION),
-						errmsg("the connection has no usable etag in Experience Platform")));
-	return etag;
 }
 
 /* The arguments of aep.update_connection(). */
@@ -176,7 +160,7 @@ aep_update_connection(PG_FUNCTION_ARGS)
 	if (wants_auth(fcinfo))
 		read_auth(fcinfo, server, entity, &change);
 	if (etag == NULL)
-		etag = entity_etag(entity);
+		etag = aep_flow_etag(entity);
 	aep_flow_update_connection(server, id, etag, &change, &changed);
 	aep_show_statement(&hidden);
 
@@ -208,51 +192,6 @@ lock_name(const AepServer *server, const char *name)
 	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, server->serverid,
 						 hash_bytes((const unsigned char *) name, (int) strlen(name)), LOCK_CLASS);
 	(void) LockAcquire(&tag, ExclusiveLock, false, false);
-}
-
-static void several_of_name(const char *name, Jsonb *first, Jsonb *second) pg_attribute_noreturn();
-
-static void
-several_of_name(const char *name, Jsonb *first, Jsonb *second)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_DUPLICATE_OBJECT),
-			 errmsg("several base connections in Experience Platform are named \"%s\"", name),
-			 errdetail("Among them are %s and %s.", aep_document_text(&first->root, "id"),
-					   aep_document_text(&second->root, "id")),
-			 errhint("Look at them with aep.connections(name => ...), and delete or rename all "
-					 "but one.")));
-	pg_unreachable();
-}
-
-/* The one PostgreSQL connection of that name; NULL if there is none. */
-static Jsonb *
-find_by_name(const AepServer *server, const char *name)
-{
-	const AepConnectionFilter filter = {
-		.name = name,
-		.connection_spec_id = AEP_POSTGRESQL_SPEC_ID,
-	};
-	AepPages *pages = aep_flow_list_connections(server, &filter, FEW);
-	Jsonb *found = NULL;
-	JsonbContainer *items;
-
-	while ((items = aep_flow_next_page(pages)) != NULL)
-	{
-		for (int i = 0; i < aep_document_length(items); i++)
-		{
-			Jsonb *entity = aep_document_element(items, i);
-			char *entity_name = entity != NULL ? aep_document_text(&entity->root, "name") : NULL;
-
-			if (entity_name == NULL || strcmp(entity_name, name) != 0)
-				continue;
-			if (found != NULL)
-				several_of_name(name, found, entity);
-			found = entity;
-		}
-	}
-	aep_flow_end_pages(pages);
-	return found;
 }
 
 /* Whether the service shows another value than ours; a hidden one counts as ours. */
@@ -309,7 +248,7 @@ ensure_connection(const AepServer *server, const AepBaseConnection *wanted,
 	const char *id;
 
 	lock_name(server, wanted->name);
-	entity = find_by_name(server, wanted->name);
+	entity = aep_flow_find_by_name(server, wanted->name);
 	if (entity == NULL)
 	{
 		aep_flow_create_connection(server, wanted, result);
@@ -320,11 +259,11 @@ ensure_connection(const AepServer *server, const AepBaseConnection *wanted,
 	find_differences(entity, wanted, replace_credentials, &change);
 	if (change.description != NULL || change.state != NULL || change.has_auth)
 	{
-		aep_flow_update_connection(server, id, entity_etag(entity), &change, result);
+		aep_flow_update_connection(server, id, aep_flow_etag(entity), &change, result);
 		return "updated";
 	}
 	strlcpy(result->id, id, sizeof(result->id));
-	strlcpy(result->etag, entity_etag(entity), sizeof(result->etag));
+	strlcpy(result->etag, aep_flow_etag(entity), sizeof(result->etag));
 	result->has_etag = true;
 	return "unchanged";
 }

@@ -68,23 +68,37 @@ aep_wait_now(void)
 }
 
 /*
- * PostgreSQL's handlers must never run on a thread of libcurl's, so all
- * signals are blocked while one may be started: a thread inherits the mask.
- * PostgreSQL's own BlockSig leaves some open.
+ * PostgreSQL's handlers must never run on a thread of libcurl's, and a thread
+ * inherits the mask: so all signals are blocked (PostgreSQL's own BlockSig
+ * leaves some open) from the moment a name look-up begins, for which libcurl
+ * starts one, until the call of libcurl returns.  Most calls look up nothing,
+ * and need no system call for this.
  */
-static void
-block_signals(sigset_t *saved)
+static sigset_t saved_signals;
+static bool signals_blocked = false;
+
+int
+aep_wait_resolver_starts(void *resolver, void *reserved, void *arg)
 {
 	sigset_t all;
 
+	if (signals_blocked)
+		return 0;
 	sigfillset(&all);
-	pthread_sigmask(SIG_BLOCK, &all, saved);
+	if (pthread_sigmask(SIG_BLOCK, &all, &saved_signals) != 0)
+		return 1; /* no look-up then */
+	signals_blocked = true;
+	return 0;
 }
 
+/* To be called after each call of libcurl that may look up a name. */
 static void
-restore_signals(const sigset_t *saved)
+restore_signals(void)
 {
-	pthread_sigmask(SIG_SETMASK, saved, NULL);
+	if (!signals_blocked)
+		return;
+	pthread_sigmask(SIG_SETMASK, &saved_signals, NULL);
+	signals_blocked = false;
 }
 
 /* Makes the table reach fd.  False: out of memory.  Called by libcurl: no throw. */
@@ -222,37 +236,28 @@ aep_wait_detach(void)
 CURLMcode
 aep_wait_add(CURLM *multi, CURL *easy)
 {
-	sigset_t saved;
-	CURLMcode code;
+	CURLMcode code = curl_multi_add_handle(multi, easy);
 
-	block_signals(&saved);
-	code = curl_multi_add_handle(multi, easy);
-	restore_signals(&saved);
+	restore_signals();
 	return code;
 }
 
 CURLMcode
 aep_wait_remove(CURLM *multi, CURL *easy)
 {
-	sigset_t saved;
-	CURLMcode code;
+	CURLMcode code = curl_multi_remove_handle(multi, easy);
 
-	block_signals(&saved);
-	code = curl_multi_remove_handle(multi, easy);
-	restore_signals(&saved);
+	restore_signals();
 	return code;
 }
 
 static CURLMcode
 socket_action(CURLM *multi, curl_socket_t fd, int mask)
 {
-	sigset_t saved;
-	CURLMcode code;
 	int running;
+	CURLMcode code = curl_multi_socket_action(multi, fd, mask, &running);
 
-	block_signals(&saved);
-	code = curl_multi_socket_action(multi, fd, mask, &running);
-	restore_signals(&saved);
+	restore_signals();
 	return code;
 }
 
@@ -275,8 +280,12 @@ rebuild_wait_set(int wanted)
 	wait_set_space = Max(16, 2 * wanted + 2);
 	wait_set = aep_create_wait_event_set(wait_set_space);
 	AddWaitEventToSet(wait_set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
-	AddWaitEventToSet(wait_set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
-	wait_set_used = 2;
+	wait_set_used = 1;
+	if (IsUnderPostmaster) /* not in single-user mode */
+	{
+		AddWaitEventToSet(wait_set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
+		wait_set_used++;
+	}
 }
 
 /* Brings the set in line with what libcurl wants. */

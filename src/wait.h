@@ -26,9 +26,12 @@ extern curl_socket_t aep_wait_open_socket(void *arg, curlsocktype purpose,
 										  struct curl_sockaddr *address);
 extern int aep_wait_close_socket(void *arg, curl_socket_t fd);
 
+/* For CURLOPT_RESOLVER_START_FUNCTION: libcurl may start a thread next. */
+extern int aep_wait_resolver_starts(void *resolver, void *reserved, void *arg);
+
 /*
- * curl_multi_add_handle() and curl_multi_remove_handle() with all signals
- * blocked, since libcurl may start a resolver thread there.  No throw.
+ * curl_multi_add_handle() and curl_multi_remove_handle(), with signals blocked
+ * from the start of a name look-up on.  No throw.
  */
 extern CURLMcode aep_wait_add(CURLM *multi, CURL *easy);
 extern CURLMcode aep_wait_remove(CURLM *multi, CURL *easy);

@@ -1,0 +1,209 @@
+/*
+ * sql_ingest_check.c
+ *		aep.check_ingest_role(): what would keep Experience Platform from
+ *		reading, found from inside.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+
+#include "argument.h"
+#include "compat.h"
+#include "ingest_state.h"
+#include "owner.h"
+#include "row.h"
+
+/*
+ * A check is a query that gives a row (finding, remedy) for each thing it
+ * finds.  Parameters: $1 the login, $2 the role, $3 the schemas, $4 the tables,
+ * $5 the SSL mode, all as text.  They run as the caller, with a pinned path.
+ */
+typedef struct Check
+{
+	const char *needs_function; /* one that not everybody may call; NULL: none */
+	const char *query;
+} Check;
+
+/* The tables that the login should be able to read. */
+#define TABLES                                                                          \
+	"(SELECT c.oid AS id, c.relnamespace AS schema, c.relrowsecurity AS row_security, " \
+	"c.relowner AS owner, format('%I.%I', n.nspname, c.relname) AS name, n.nspname AS " \
+	"schema_name "                                                                      \
+	"FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "                    \
+	"WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND (n.nspname = ANY ($3::name[]) "   \
+	"OR format('%I.%I', n.nspname, c.relname) = ANY ($4::text[]))) AS t"
+
+static const Check checks[] = {
+	{NULL, "SELECT format('login %I does not exist', $1), "
+		   "'CALL aep.rotate_credentials(...)' "
+		   "WHERE to_regrole(quote_ident($1)) IS NULL"},
+	{NULL, "SELECT format('login %I may not log in', rolname), "
+		   "format('ALTER ROLE %I LOGIN', rolname) "
+		   "FROM pg_roles WHERE rolname = $1 AND NOT rolcanlogin"},
+	{NULL, "SELECT format('login %I expired at %s', rolname, rolvaliduntil), "
+		   "format('ALTER ROLE %I VALID UNTIL ''infinity''', rolname) "
+		   "FROM pg_roles WHERE rolname = $1 AND rolvaliduntil <= now()"},
+	{NULL, "SELECT format('login %I does not inherit from role %I', $1, $2), "
+		   "format('GRANT %I TO %I; ALTER ROLE %I INHERIT', $2, $1, $1) "
+		   "FROM pg_roles l, pg_roles r WHERE l.rolname = $1 AND r.rolname = $2 "
+		   "AND NOT pg_has_role(l.oid, r.oid, 'USAGE')"},
+	{NULL, "SELECT format('login %I may not connect to database %I', $1, current_database()), "
+		   "format('GRANT CONNECT ON DATABASE %I TO %I', current_database(), $2) "
+		   "FROM pg_roles l WHERE l.rolname = $1 "
+		   "AND NOT has_database_privilege(l.oid, current_database(), 'CONNECT')"},
+	{NULL, "SELECT DISTINCT format('login %I may not use schema %I', $1, t.schema_name), "
+		   "format('GRANT USAGE ON SCHEMA %I TO %I', t.schema_name, $2) "
+		   "FROM pg_roles l, " TABLES " WHERE l.rolname = $1 "
+		   "AND NOT has_schema_privilege(l.oid, t.schema, 'USAGE')"},
+	{NULL, "SELECT format('login %I may not read %s', $1, t.name), "
+		   "format('GRANT SELECT ON TABLE %s TO %I', t.name, $2) "
+		   "FROM pg_roles l, " TABLES " WHERE l.rolname = $1 "
+		   "AND NOT has_table_privilege(l.oid, t.id, 'SELECT') ORDER BY 1"},
+	{NULL, "SELECT format('table %s does not exist', name), "
+		   "format('CREATE it, or revoke what it was: aep.ingest_role lists it for %I', $2) "
+		   "FROM unnest($4::text[]) AS name WHERE to_regclass(name) IS NULL"},
+	{NULL, "SELECT format('row level security of %s hides %s from %I', t.name, "
+		   "CASE WHEN EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = t.id "
+		   "AND p.polcmd IN ('r', '*') AND (p.polroles @> ARRAY[0::oid] "
+		   "OR EXISTS (SELECT FROM unnest(p.polroles) AS r WHERE r <> 0 "
+		   "AND pg_has_role(l.oid, r, 'USAGE')))) THEN 'rows' ELSE 'all rows' END, $1), "
+		   "format('CREATE POLICY %I ON %s FOR SELECT TO %I USING (true)', $2, t.name, $2) "
+		   "FROM pg_roles l, " TABLES " WHERE l.rolname = $1 AND t.row_security "
+		   "AND NOT l.rolbypassrls AND NOT l.rolsuper AND NOT pg_has_role(l.oid, t.owner, 'USAGE') "
+		   "AND NOT EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = t.id AND p.polpermissive "
+		   "AND p.polcmd IN ('r', '*') AND pg_get_expr(p.polqual, p.polrelid) = 'true' "
+		   "AND (p.polroles @> ARRAY[0::oid] OR EXISTS (SELECT FROM unnest(p.polroles) AS r "
+		   "WHERE r <> 0 AND pg_has_role(l.oid, r, 'USAGE'))))"},
+	{"pg_catalog.pg_hba_file_rules()",
+	 "SELECT format('pg_hba.conf has no line that lets %I in from outside with a password', $1), "
+	 "format('%s: %s %I %I 0.0.0.0/0 scram-sha-256', current_setting('hba_file'), "
+	 "CASE WHEN current_setting('ssl') = 'on' THEN 'hostssl' ELSE 'host' END, "
+	 "current_database(), $1) "
+	 "FROM pg_roles l WHERE l.rolname = $1 AND NOT EXISTS (SELECT FROM pg_hba_file_rules h "
+	 "WHERE h.error IS NULL AND h.type LIKE 'host%' "
+	 "AND NOT (h.type = 'hostssl' AND current_setting('ssl') = 'off') "
+	 "AND h.database && ARRAY['all', current_database()::text] "
+	 "AND (h.user_name && ARRAY['all', $1] OR EXISTS (SELECT FROM unnest(h.user_name) AS u "
+	 "JOIN pg_roles r ON r.rolname = substr(u, 2) "
+	 "WHERE u LIKE '+%' AND pg_has_role(l.oid, r.oid, 'MEMBER'))) "
+	 "AND h.address IS NOT NULL AND h.address NOT IN ('localhost', 'samehost', '::1') "
+	 "AND h.address NOT LIKE '127.%' "
+	 "AND h.auth_method IN ('scram-sha-256', 'md5', 'password', 'ldap', 'radius', 'pam'))"},
+	{"pg_catalog.pg_hba_file_rules()",
+	 "SELECT format('line %s of pg_hba.conf is wrong: %s', line_number, error), "
+	 "format('%s: mend line %s', current_setting('hba_file'), line_number) "
+	 "FROM pg_hba_file_rules WHERE error IS NOT NULL"},
+	{NULL,
+	 "SELECT format('listen_addresses is ''%s'': the server accepts no connection from outside', "
+	 "current_setting('listen_addresses')), "
+	 "'ALTER SYSTEM SET listen_addresses = ''*''; then restart the server' "
+	 "WHERE NOT EXISTS (SELECT FROM "
+	 "regexp_split_to_table(current_setting('listen_addresses'), '\\s*,\\s*') AS a "
+	 "WHERE a NOT IN ('', 'localhost', '::1') AND a NOT LIKE '127.%')"},
+	{NULL, "SELECT format('ssl is off, and the connection asks for SSL mode %s', $5), "
+		   "'ALTER SYSTEM SET ssl = on; with a certificate, then reload' "
+		   "WHERE current_setting('ssl') = 'off' "
+		   "AND $5 IN ('Require', 'Verify Ca', 'Verify Full')"},
+	{NULL, "SELECT format('login %I uses all %s connections of its limit', $1, rolconnlimit), "
+		   "format('ALTER ROLE %I CONNECTION LIMIT %s', $1, rolconnlimit + 10) "
+		   "FROM pg_roles WHERE rolname = $1 AND rolconnlimit >= 0 AND rolconnlimit <= "
+		   "(SELECT count(*) FROM pg_stat_activity a WHERE a.usename = $1)"},
+	{NULL,
+	 "SELECT format('database %I uses all %s connections of its limit', datname, datconnlimit), "
+	 "format('ALTER DATABASE %I CONNECTION LIMIT %s', datname, datconnlimit + 10) "
+	 "FROM pg_database d WHERE datname = current_database() AND datconnlimit >= 0 AND "
+	 "datconnlimit <= (SELECT count(*) FROM pg_stat_activity a WHERE a.datid = d.oid)"},
+	{NULL,
+	 "SELECT format('the server uses all %s connections that are not reserved', "
+	 "current_setting('max_connections')), "
+	 "'ALTER SYSTEM SET max_connections = ...; then restart the server' "
+	 "WHERE (SELECT count(*) FROM pg_stat_activity a WHERE a.backend_type = 'client backend') "
+	 ">= current_setting('max_connections')::int "
+	 "- current_setting('superuser_reserved_connections')::int"},
+};
+
+static bool
+may_call(const char *function)
+{
+	Oid types[] = {TEXTOID};
+	Datum values[] = {CStringGetTextDatum(function)};
+	bool is_null;
+
+	SPI_execute_with_args("SELECT pg_catalog.has_function_privilege($1, 'EXECUTE')", 1, types,
+						  values, NULL, true, 1);
+	return DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null));
+}
+
+static void
+store_finding(AepRow *row, const char *finding, const char *remedy)
+{
+	aep_row_text(row, finding);
+	aep_row_text(row, remedy);
+	aep_row_store(row);
+}
+
+/* Runs one check and stores what it finds. */
+static void
+run_check(AepRow *row, const Check *check, const char *const *parameters)
+{
+	Oid types[5];
+	Datum values[5];
+	char nulls[5];
+	AepPinnedPath path;
+	int result;
+
+	if (check->needs_function != NULL && !may_call(check->needs_function))
+	{
+		store_finding(row, psprintf("could not be checked: %s", check->needs_function),
+					  psprintf("GRANT EXECUTE ON FUNCTION %s TO %s", check->needs_function,
+							   quote_identifier(GetUserNameFromId(GetUserId(), false))));
+		return;
+	}
+	for (int i = 0; i < lengthof(types); i++)
+	{
+		types[i] = TEXTOID;
+		nulls[i] = parameters[i] == NULL ? 'n' : ' ';
+		values[i] = parameters[i] == NULL ? (Datum) 0 : CStringGetTextDatum(parameters[i]);
+	}
+	aep_pin_path(&path);
+	result = SPI_execute_with_args(check->query, lengthof(types), types, values, nulls, true, 0);
+	aep_unpin_path(&path);
+	if (result != SPI_OK_SELECT)
+		elog(ERROR, "SPI_execute_with_args failed: %s", SPI_result_code_string(result));
+	for (uint64 i = 0; i < SPI_processed; i++)
+		store_finding(row, SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1),
+					  SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2));
+}
+
+AEP_SQL_FUNCTION(aep_check_ingest_role);
+
+/* aep.check_ingest_role(connection_id) -> one row per finding */
+Datum
+aep_check_ingest_role(PG_FUNCTION_ARGS)
+{
+	const char *connection_id = aep_argument_uuid_required(fcinfo, 0, "connection_id");
+	AepIngestState state;
+	AepRow row;
+
+	aep_row_begin_set(&row, fcinfo);
+	SPI_connect();
+	if (!aep_ingest_state_find(connection_id, CurrentMemoryContext, &state))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("the credentials of connection %s are not managed here", connection_id),
+				 errhint("aep.create_ingest_role() makes a connection whose credentials are.")));
+	for (int i = 0; i < lengthof(checks); i++)
+	{
+		const char *parameters[] = {state.active_login, state.role_name, state.schemas,
+									state.tables, state.ssl_mode};
+
+		run_check(&row, &checks[i], parameters);
+	}
+	SPI_finish();
+	return (Datum) 0;
+}

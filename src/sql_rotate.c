@@ -1,0 +1,311 @@
+/*
+ * sql_rotate.c
+ *		aep.rotate_credentials(): the login that Experience Platform uses gives
+ *		way to another one, without a moment in which neither works.
+ *
+ * What is known is written down and committed before each step that cannot be
+ * taken back, so that a call that was cut off anywhere can be made again:
+ *
+ *	active					nothing is under way
+ *	rotating				pending_login works, and the platform may have been
+ *							told; "etag" is the connection's from before
+ *	rotating and patched	it was told; "etag" is the connection's since
+ *	unknown					it uses active_login or one of kept_logins: all work
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "common/hashfn.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "storage/lock.h"
+#include "utils/acl.h"
+#include "utils/timestamp.h"
+
+#include "argument.h"
+#include "compat.h"
+#include "flow_service.h"
+#include "ingest_role.h"
+#include "ingest_state.h"
+#include "procedure.h"
+#include "row.h"
+
+/* Advisory locks of SQL's functions have class 1 or 2; ours never meet them. */
+#define LOCK_CLASS 0xaf
+
+/* The session's lock on the connection that it rotates. */
+static LOCKTAG rotation_lock;
+static bool rotation_locked = false;
+
+static void
+unlock_rotation(void)
+{
+	if (!rotation_locked)
+		return;
+	rotation_locked = false;
+	(void) LockRelease(&rotation_lock, ExclusiveLock, true);
+}
+
+/* The lock outlives the commits in between, but not the call. */
+static void
+transaction_ended(XactEvent event, void *arg)
+{
+	if (event == XACT_EVENT_ABORT)
+		unlock_rotation();
+}
+
+static void
+lock_rotation(const char *connection_id)
+{
+	static bool registered = false;
+
+	if (!registered)
+	{
+		RegisterXactCallback(transaction_ended, NULL);
+		registered = true;
+	}
+	SET_LOCKTAG_ADVISORY(
+		rotation_lock, MyDatabaseId, 0,
+		hash_bytes((const unsigned char *) connection_id, (int) strlen(connection_id)), LOCK_CLASS);
+	if (LockAcquire(&rotation_lock, ExclusiveLock, true, true) == LOCKACQUIRE_NOT_AVAIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+				 errmsg("the credentials of connection %s are being rotated by another session",
+						connection_id)));
+	rotation_locked = true;
+}
+
+static void
+save(const AepIngestState *state)
+{
+	aep_ingest_state_save(state);
+	aep_procedure_commit();
+}
+
+/* Is it the active one, or may it be? */
+static bool
+may_be_used(const AepIngestState *state, const char *login)
+{
+	const char *kept = strstr(state->kept_logins, psprintf(" %s ", login));
+
+	return strcmp(login, state->active_login) == 0 || kept != NULL;
+}
+
+/* Another login joins those that the platform may use. */
+static void
+keep_login(AepIngestState *state, const char *login)
+{
+	state->kept_logins = psprintf("%s %s ", state->kept_logins, login);
+}
+
+static const char *
+choose_login(const AepIngestState *state)
+{
+	for (char suffix = 'a'; suffix <= 'z'; suffix++)
+	{
+		const char *login = aep_ingest_login_name(state->role_name, suffix);
+
+		if (!may_be_used(state, login))
+			return login;
+	}
+	ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					errmsg("every login of role \"%s\" may be in use", state->role_name),
+					errhint("Find out with aep.test_connection() and pg_stat_activity which one "
+							"Experience Platform uses, and drop the others.")));
+	pg_unreachable();
+}
+
+/* The pending login is not used after all. */
+static void
+give_up_pending(AepIngestState *state)
+{
+	aep_ingest_login_disable(state->pending_login);
+	state->pending_login = NULL;
+	state->step = state->kept_logins[0] == '\0' ? AEP_INGEST_ACTIVE : AEP_INGEST_UNKNOWN;
+	save(state);
+}
+
+/* What the last call left behind, if it was cut off. */
+static void
+recover(const AepServer *server, AepIngestState *state)
+{
+	const char *etag;
+
+	if (state->step != AEP_INGEST_ROTATING || state->patched)
+		return;
+
+	etag = aep_flow_etag(aep_flow_connection(server, state->connection_id));
+	if (strcmp(etag, state->etag) == 0)
+		return; /* the platform was not told: pending_login can be had again */
+	keep_login(state, state->pending_login);
+	state->pending_login = NULL;
+	state->step = AEP_INGEST_UNKNOWN;
+	save(state);
+}
+
+/* A login that is not in use gets a new password, and works from now on. */
+static void
+prepare_login(const AepServer *server, AepIngestState *state, const AepPassword *password)
+{
+	state->etag = aep_flow_etag(aep_flow_connection(server, state->connection_id));
+	if (state->pending_login == NULL)
+		state->pending_login = choose_login(state);
+	aep_ingest_login_enable(state->role_name, state->pending_login, state->connection_limit,
+							password);
+	state->step = AEP_INGEST_ROTATING;
+	state->patched = false;
+	save(state);
+}
+
+/*
+ * An answer was lost: the connection itself tells whether the change was made,
+ * unless somebody else changed it meanwhile.
+ */
+static void
+resolve_unknown(const AepServer *server, AepIngestState *state)
+{
+	const char *etag = aep_flow_etag(aep_flow_connection(server, state->connection_id));
+
+	if (strcmp(etag, state->etag) == 0)
+	{
+		give_up_pending(state);
+		return;
+	}
+	keep_login(state, state->pending_login);
+	state->pending_login = NULL;
+	state->step = AEP_INGEST_UNKNOWN;
+	save(state);
+}
+
+/* Tells the platform to use the pending login; raises what goes wrong. */
+static void
+tell_platform(const AepServer *server, AepIngestState *state, const AepPassword *password)
+{
+	const AepConnectionChange change = {
+		.has_auth = true,
+		.auth =
+			{
+				.auth_type = state->auth_type,
+				.ssl_mode = state->ssl_mode,
+				.host = state->host,
+				.port = state->port,
+				.database = state->database,
+				.username = state->pending_login,
+				.password = password->text,
+			},
+	};
+	AepCreated changed;
+	AepError error;
+
+	if (!aep_flow_try_update(server, state->connection_id, state->etag, &change, &changed, &error))
+	{
+		if (aep_flow_outcome_unknown(&error))
+		{
+			resolve_unknown(server, state);
+			error.hint = "Both logins keep working. Call aep.rotate_credentials() again.";
+		}
+		else
+			give_up_pending(state);
+		aep_error_raise(&error);
+	}
+	state->etag = changed.has_etag
+					  ? pstrdup(changed.etag)
+					  : aep_flow_etag(aep_flow_connection(server, state->connection_id));
+	state->patched = true;
+	save(state);
+}
+
+/* The platform must have connected with the new login before the old one goes. */
+static void
+require_test(const AepServer *server, const AepIngestState *state)
+{
+	const char *reason;
+
+	if (!aep_flow_test_connection(server, state->connection_id, &reason))
+		ereport(ERROR,
+				(errcode(ERRCODE_CONNECTION_EXCEPTION),
+				 errmsg("Experience Platform could not connect as \"%s\"", state->pending_login),
+				 reason != NULL ? errdetail("It says: \"%s\".", reason) : 0,
+				 errhint("It was told to use that login, and the former ones still work. See "
+						 "aep.check_ingest_role(), then call aep.rotate_credentials() again.")));
+}
+
+/* Takes the logins that are not used any more out of service. */
+static void
+retire_logins(AepIngestState *state)
+{
+	const char *former = state->active_login;
+
+	for (char suffix = 'a'; suffix <= 'z'; suffix++)
+	{
+		const char *login = aep_ingest_login_name(state->role_name, suffix);
+
+		if (strcmp(login, state->pending_login) != 0 && may_be_used(state, login))
+			aep_ingest_login_disable(login);
+	}
+	if (strcmp(former, state->pending_login) == 0)
+		elog(ERROR, "login \"%s\" would replace itself", former);
+	state->active_login = state->pending_login;
+	state->pending_login = NULL;
+	state->kept_logins = "";
+	state->step = AEP_INGEST_ACTIVE;
+	state->patched = false;
+	state->rotated_at = GetCurrentTimestamp();
+	save(state);
+}
+
+static void
+find_state(const char *connection_id, const AepServer *server, AepIngestState *state)
+{
+	if (!aep_ingest_state_find(connection_id, CurrentMemoryContext, state))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("the credentials of connection %s are not managed here", connection_id),
+				 errhint("aep.create_ingest_role() makes a connection whose credentials are.")));
+	if (strcmp(state->server, server->name) != 0)
+		aep_argument_refused(
+			"server", psprintf("The connection was made through server \"%s\".", state->server),
+			NULL);
+}
+
+AEP_SQL_FUNCTION(aep_rotate_credentials);
+
+/* aep.rotate_credentials(connection_id, server) -> (active_login, etag) */
+Datum
+aep_rotate_credentials(PG_FUNCTION_ARGS)
+{
+	const char *connection_id = aep_argument_uuid_required(fcinfo, 0, "connection_id");
+	MemoryContext caller = CurrentMemoryContext;
+	const AepServer *server;
+	AepHiddenStatement hidden;
+	AepIngestState state;
+	AepPassword *password;
+	AepRow row;
+
+	aep_row_begin(&row, fcinfo);
+	aep_hide_statement(&hidden);
+	aep_procedure_begin(fcinfo, "aep.rotate_credentials");
+	server = aep_server_get(aep_argument_server(fcinfo, 1), false);
+	lock_rotation(connection_id);
+	find_state(connection_id, server, &state);
+	recover(server, &state);
+	if (!(state.step == AEP_INGEST_ROTATING && state.patched))
+	{
+		password = aep_password_create();
+		prepare_login(server, &state, password);
+		tell_platform(server, &state, password);
+	}
+	require_test(server, &state);
+	retire_logins(&state);
+	unlock_rotation();
+	state.active_login = MemoryContextStrdup(caller, state.active_login);
+	state.etag = MemoryContextStrdup(caller, state.etag);
+	aep_procedure_end();
+	aep_show_statement(&hidden);
+
+	aep_row_text(&row, state.active_login);
+	aep_row_text(&row, state.etag);
+	PG_RETURN_DATUM(aep_row_datum(&row));
+}
