@@ -41,7 +41,7 @@
  * text and, for each byte of output, for a failing search for every secret.
  * Beyond that the output is cut, full or not.
  */
-#define MAX_STEPS(outsize) (20000000 + (outsize) *PROOF * AEP_MAX_SECRETS)
+#define MAX_STEPS(outsize) (20000000 + PROOF * AEP_MAX_SECRETS * (outsize))
 
 /* Secret and text agree up to these places. */
 typedef struct Agreement

@@ -269,11 +269,12 @@ aep_reply_is_etag(const char *text)
 		return false;
 	while (at < len)
 	{
-		uint32_t code = 0;
+		uint32_t code;
+		size_t size = aep_utf8_read(text + at, len - at, &code);
 
-		at += aep_utf8_read(text + at, len - at, &code);
-		if (aep_utf8_is_control(code))
+		if (size == 0 || aep_utf8_is_control(code))
 			return false;
+		at += size;
 	}
 	return true;
 }
