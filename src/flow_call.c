@@ -173,14 +173,17 @@ aep_call_is_over(AepCall *call)
 {
 	if (call->exchange->outcome == AEP_HTTP_PENDING)
 		return false;
-	if (call->renewed || !token_refused(call->exchange) ||
-		!aep_access_token_refused(call->server, call->secrets.text[call->nsecrets]))
+	if (!token_refused(call->exchange) ||
+		!aep_access_token_refused(call->server, call->secrets.text[call->nsecrets]) ||
+		call->renewed)
 		return true;
 
 	call->renewed = true;
 	call->secrets.count = call->nsecrets; /* the refused token is gone */
 	aep_http_end(call->exchange);
 	call->exchange = NULL;
+	if (call->pending != NULL)
+		*aep_pending_sent(call->pending) = false; /* it was refused, so nothing was done */
 	aep_call_start(call);
 	return false;
 }

@@ -16,6 +16,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <curl/curl.h>
@@ -43,7 +44,8 @@ typedef struct WatchedSocket
 	uint32 wanted; /* WL_SOCKET_ bits libcurl asks for; 0: none now */
 	uint32 armed;  /* WL_SOCKET_ bits in the set */
 	int pos;	   /* position in the set; -1: not in it */
-	bool opened;   /* by our callback, so its closing is announced */
+	bool opened;   /* by our callback, so it is counted, and its closing announced */
+	ino_t inode;   /* of one that was opened: tells it from a later one */
 } WatchedSocket;
 
 static WatchedSocket *sockets = NULL;
@@ -130,13 +132,32 @@ forget_socket(curl_socket_t fd)
 		return;
 	if (sockets[fd].pos >= 0)
 		wait_set_stale = true;
+	if (sockets[fd].opened)
+		ReleaseExternalFD();
 	sockets[fd] = (WatchedSocket){.pos = -1};
+}
+
+/*
+ * libcurl (7.88 at least) closes a socket that never got connected without
+ * telling us; the descriptor may be another's by now.  One that was watched for
+ * reading was connected, and needs no look.
+ */
+static void
+notice_closed(curl_socket_t fd)
+{
+	const WatchedSocket *entry = &sockets[fd];
+	struct stat status;
+
+	if (entry->opened && (entry->armed & WL_SOCKET_READABLE) == 0 &&
+		(fstat(fd, &status) != 0 || status.st_ino != entry->inode))
+		forget_socket(fd);
 }
 
 curl_socket_t
 aep_wait_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 {
 	curl_socket_t fd;
+	struct stat status;
 
 	if (!AcquireExternalFD())
 	{
@@ -144,7 +165,7 @@ aep_wait_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *addr
 		return CURL_SOCKET_BAD;
 	}
 	fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
-	if (fd < 0 || !cover_socket(fd))
+	if (fd < 0 || !cover_socket(fd) || fstat(fd, &status) != 0)
 	{
 		if (fd >= 0)
 			close(fd);
@@ -153,6 +174,7 @@ aep_wait_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *addr
 	}
 	forget_socket(fd);
 	sockets[fd].opened = true;
+	sockets[fd].inode = status.st_ino;
 	return fd;
 }
 
@@ -160,7 +182,6 @@ int
 aep_wait_close_socket(void *arg, curl_socket_t fd)
 {
 	forget_socket(fd);
-	ReleaseExternalFD();
 	return close(fd);
 }
 
@@ -173,6 +194,8 @@ socket_wanted(CURL *easy, curl_socket_t fd, int what, void *arg, void *socket_ar
 	if (!cover_socket(fd))
 		return -1;
 	entry = &sockets[fd];
+	if (entry->wanted == 0 || what == CURL_POLL_REMOVE)
+		notice_closed(fd);
 	sockets_changed = true;
 
 	switch (what)
@@ -228,7 +251,7 @@ void
 aep_wait_detach(void)
 {
 	for (int fd = 0; fd < socket_slots; fd++)
-		sockets[fd] = (WatchedSocket){.pos = -1};
+		forget_socket(fd);
 	wait_set_stale = true;
 	timer_due = -1;
 }

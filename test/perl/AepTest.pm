@@ -67,6 +67,102 @@ sub start_node
 	return $node;
 }
 
+=item start_login_node(name, lines of postgresql.conf...)
+
+The same as start_node, but one that also listens on 127.0.0.1, where a login
+needs its password.
+
+=cut
+
+sub start_login_node
+{
+	my ($name, @conf) = @_;
+	my $node = PostgreSQL::Test::Cluster->new($name);
+
+	$node->init;
+	$node->append_conf('postgresql.conf', "$_\n")
+	  foreach ("listen_addresses = '127.0.0.1'", @conf);
+	unlink($node->data_dir . '/pg_hba.conf');
+	$node->append_conf('pg_hba.conf',
+		"local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n");
+	$node->start;
+	$node->safe_psql('postgres', 'CREATE EXTENSION aep');
+	return $node;
+}
+
+=item login(node, user, password, sql, dbname)
+
+Runs SQL over TCP as Experience Platform would; returns { status, out, err }.
+
+=cut
+
+sub login
+{
+	my ($node, $user, $password, $sql, $dbname) = @_;
+	my ($out, $err);
+	local $ENV{PGPASSWORD} = $password;
+
+	# in quotes, with quotes and backslashes escaped, as libpq reads it
+	my $connstr = join ' ', map { (my $value = $_->[1]) =~ s/([\\'])/\\$1/g; "$_->[0]='$value'" } (
+		[ host => '127.0.0.1' ], [ port => $node->port ], [ user => $user ],
+		[ dbname => $dbname // 'postgres' ]);
+	my $status = $node->psql(
+		'postgres', $sql // 'SELECT 1',
+		connstr => $connstr,
+		stdout => \$out,
+		stderr => \$err,
+		extra_params => ['-w']);
+	return { status => $status, out => $out, err => $err };
+}
+
+=item told_login(fake, id)
+
+The database login that Experience Platform has for a connection, from the
+record of the fake (which needs --record-secrets): { username, password }, and
+all params but those of a connection string.  That of the last request that was
+carried out; undef if there is none.
+
+=cut
+
+sub told_login
+{
+	my ($fake, $id) = @_;
+	my $params;
+
+	foreach my $request ($fake->requests)
+	{
+		next unless ($request->{collection} // '') eq 'connections';
+		if ($request->{kind} eq 'POST' && ($request->{created} // '') eq $id)
+		{
+			$params = $request->{body}{auth}{params};
+		}
+		elsif ($request->{kind} eq 'PATCH'
+			&& $request->{path} =~ m{/\Q$id\E$}
+			&& _carried_out($request))
+		{
+			foreach my $operation (@{ $request->{body} })
+			{
+				$params = $operation->{value} if $operation->{path} eq '/auth/params';
+				$params = $operation->{value}{params} if $operation->{path} eq '/auth';
+			}
+		}
+	}
+	return $params unless $params && exists $params->{connectionString};
+	my %part = map { /^(\w+)=(.*)$/s ? (lc $1 => $2) : () } split /;/, $params->{connectionString};
+	return { username => $part{uid}, password => $part{password} };
+}
+
+# Whether the fake did what the request asked for, whatever it answered.
+sub _carried_out
+{
+	my ($request) = @_;
+
+	# a stale etag is found before any fault
+	return 0 if $request->{status} == 412;
+	return $1 if $request->{fault} && $request->{name} =~ /\bprocessed=([01])\b/;
+	return $request->{status} < 300;
+}
+
 =item create_server(node, fake, option => value...)
 
 The server "aep" and a user mapping for the superuser, leading to the fake.
@@ -107,6 +203,24 @@ sub create_server
 		  . join(', ', @mapping)
 		  . ")");
 	return;
+}
+
+=item create_database(node, encoding)
+
+A database named after its encoding, with the extension; returns its name.
+
+=cut
+
+sub create_database
+{
+	my ($node, $encoding) = @_;
+	my $dbname = lc $encoding;
+
+	$node->safe_psql('postgres',
+		"CREATE DATABASE $dbname TEMPLATE template0 ENCODING '$encoding' LC_COLLATE 'C' LC_CTYPE 'C'"
+	);
+	$node->safe_psql($dbname, 'CREATE EXTENSION aep');
+	return $dbname;
 }
 
 =item literal(text)
@@ -186,7 +300,7 @@ sub end_sql
 
 	foreach my $stream (\$session->{out}, \$session->{err})
 	{
-		$session->{harness}->pump until $$stream =~ /^the end$/m;
+		$session->{harness}->pump until $$stream =~ /^the end\n/m;
 		$$stream =~ s/^the end\n//m;
 	}
 	chomp(my $output = $session->{out});
@@ -199,6 +313,26 @@ sub run_sql
 
 	begin_sql($session, $sql);
 	return end_sql($session);
+}
+
+=item watch_sql(session, fake, sql)
+
+The same, with what the fake got meanwhile: { out, err, took, requests }.
+
+=cut
+
+sub watch_sql
+{
+	my ($session, $fake, $sql) = @_;
+	my $before = $fake->requests;
+	my $start = time;
+	my $out = run_sql($session, $sql);
+
+	return {
+		out => $out,
+		err => $session->{err},
+		took => time - $start,
+		requests => [ $fake->requests($before) ] };
 }
 
 =item close_session(session)
