@@ -34,7 +34,7 @@ $(OBJS): $(wildcard $(srcdir)/src/*.h)
 # and IPC::Run, so plain installcheck does not run them.  With DESTDIR they use
 # the PostgreSQL there.
 PROVE_TESTS ?= $(sort $(wildcard $(srcdir)/t/*.pl))
-.PHONY: tapcheck unitcheck format
+.PHONY: tapcheck unitcheck check-asan check-valgrind format
 tapcheck:
 	rm -rf '$(CURDIR)/tmp_check'
 	mkdir -p '$(CURDIR)/tmp_check/log'
@@ -46,5 +46,9 @@ tapcheck:
 unitcheck:
 	$(MAKE) -C $(srcdir)/test/unit check
 
+# The extension in the server, under the sanitizers and under valgrind.
+check-asan check-valgrind:
+	$(srcdir)/scripts/$@
+
 format:
-	clang-format -i $(wildcard $(srcdir)/src/*.[ch] $(srcdir)/test/*/*.[ch])
+	clang-format -i $(wildcard $(addprefix $(srcdir)/,src/*.[ch] test/*/*.[ch] bench/*.[ch]))

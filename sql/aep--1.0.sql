@@ -104,7 +104,7 @@ CREATE FUNCTION aep.test_connection(
     LANGUAGE C VOLATILE PARALLEL RESTRICTED
     AS 'MODULE_PATHNAME', 'aep_test_connection';
 COMMENT ON FUNCTION aep.test_connection(uuid, name) IS
-'Asks Experience Platform to connect to this database through the base connection. Returns one row: result false means that it tried and could not, with the connectors reason in message if it gave one. That it could not be asked is an error: 22004 missing argument, 42704 no such connection, and as aep.connections.';
+'Asks Experience Platform to connect to this database through the base connection. Returns one row: result false means that it tried and could not, with the connector''s reason in message if it gave one. That it could not be asked is an error: 22004 missing argument, 42704 no such connection, and as aep.connections.';
 
 CREATE FUNCTION aep.explore(
     id uuid, server name DEFAULT 'aep',
@@ -124,7 +124,7 @@ CREATE FUNCTION aep.explore_table(
     LANGUAGE C VOLATILE PARALLEL RESTRICTED
     AS 'MODULE_PATHNAME', 'aep_explore_table';
 COMMENT ON FUNCTION aep.explore_table(uuid, text, name) IS
-'Returns the columns of a table as Experience Platform sees them, one row each: its own type, the sources where it tells, and type and format in the Experience Data Model. path: verbatim as aep.explore gave it. Errors: 22004 missing argument, 42704 no such connection, 22023 no such table, and as aep.connections.';
+'Returns the columns of a table as Experience Platform sees them, one row each: its own type, the source''s where it tells, and type and format in the Experience Data Model. path: verbatim as aep.explore gave it. Errors: 22004 missing argument, 42704 no such connection, 22023 no such table, and as aep.connections.';
 
 CREATE FUNCTION aep.preview_table(
     id uuid, path text, server name DEFAULT 'aep')

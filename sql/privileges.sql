@@ -47,6 +47,12 @@ CREATE USER MAPPING FOR PUBLIC SERVER aep
 SET ROLE regress_aep_caller;
 SELECT aep.base_connection_request() -> 'auth' -> 'params' ->> 'username' AS username;
 
+-- Who cannot read its password cannot have it brought to a host of their own.
+SELECT aep.base_connection_request(host => 'db9.example.com');
+SELECT aep.base_connection_request(port => 6543);
+SELECT aep.base_connection_request(host => 'db9.example.com', password => 'known')
+    #>> '{auth,params,server}' AS server;
+
 -- A mapping without a token says what to set.
 SELECT * FROM aep.create_base_connection();
 RESET ROLE;

@@ -7,6 +7,7 @@
 
 #include "fmgr.h"
 
+#include "compat.h"
 #include "error.h"
 
 /* A text argument as a palloc'd string; NULL for SQL NULL. */
@@ -34,8 +35,8 @@ extern void aep_argument_refusal(const char *name, const char *detail, const cha
 								 AepError *error);
 
 /* Raise the same. */
-extern void aep_argument_missing(const char *name, const char *hint) pg_attribute_noreturn();
-extern void aep_argument_refused(const char *name, const char *detail, const char *hint)
-	pg_attribute_noreturn();
+pg_noreturn extern void aep_argument_missing(const char *name, const char *hint);
+pg_noreturn extern void aep_argument_refused(const char *name, const char *detail,
+											 const char *hint);
 
 #endif /* AEP_ARGUMENT_H */

@@ -125,6 +125,20 @@ read_address(const Reader *reader)
 	const char *refusal;
 
 	aep_endpoint_get(reader->server, &endpoint);
+	/*
+	 * Who cannot read the mapping's password shall not have Experience Platform
+	 * bring it to a host of their own.
+	 */
+	if (reader->server->mapping_is_public && reader->arguments[AEP_ARG_PASSWORD].isnull &&
+		!(reader->arguments[AEP_ARG_HOST].isnull && reader->arguments[AEP_ARG_PORT].isnull))
+	{
+		refused(reader, port->isnull ? "host" : "port",
+				"With the password of the user mapping of PUBLIC, the address is this database's.",
+				"Give a password too, or use a user mapping of your own.");
+		reader->problem->sqlstate = ERRCODE_INSUFFICIENT_PRIVILEGE;
+		return false;
+	}
+
 	connection->host = read_text(reader, AEP_ARG_HOST);
 	if (connection->host == NULL)
 		connection->host = endpoint.host;

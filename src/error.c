@@ -195,6 +195,9 @@ failure_detail(const AepErrorContext *context, AepHttpExchange *exchange)
 {
 	const char *reason = shown(context->secrets, exchange->reason, strlen(exchange->reason));
 
+	if (exchange->outcome == AEP_HTTP_TOO_LARGE)
+		return psprintf("An answer with HTTP status %d began, and passed the limit.",
+						exchange->status);
 	if (exchange->status != 0)
 		return psprintf("An answer with HTTP status %d began. libcurl says: %s.", exchange->status,
 						reason);

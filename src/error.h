@@ -5,6 +5,7 @@
 #ifndef AEP_ERROR_H
 #define AEP_ERROR_H
 
+#include "compat.h"
 #include "http.h"
 #include "mask.h"
 
@@ -47,7 +48,7 @@ extern void aep_error_token_not_understood(const AepErrorContext *context,
 										   AepError *error);
 
 /* Raises it. */
-extern void aep_error_raise(const AepError *error) pg_attribute_noreturn();
+pg_noreturn extern void aep_error_raise(const AepError *error);
 
 /*
  * Keeps the text of the running statement out of the server log, and the

@@ -6,6 +6,7 @@
 #ifndef AEP_FLOW_CALL_H
 #define AEP_FLOW_CALL_H
 
+#include "compat.h"
 #include "error.h"
 #include "http.h"
 #include "pending.h"
@@ -72,11 +73,11 @@ extern bool aep_call_succeeded(AepCall *call, AepError *error);
 extern void aep_call_require_success(AepCall *call);
 
 /* Raises 08P01: the answer "why" (completes "The answer ..."), showing it. */
-extern void aep_call_not_understood(AepCall *call, const char *why) pg_attribute_noreturn();
+pg_noreturn extern void aep_call_not_understood(AepCall *call, const char *why);
 
 extern void aep_call_end(AepCall *call);
 
 /* Raises 53200 for a request that could not be built. */
-extern void aep_call_out_of_memory(void) pg_attribute_noreturn();
+pg_noreturn extern void aep_call_out_of_memory(void);
 
 #endif /* AEP_FLOW_CALL_H */

@@ -556,7 +556,7 @@ aep_flow_next_page(AepPages *pages)
 	return items;
 }
 
-static void several_of_name(const char *name, Jsonb *first, Jsonb *second) pg_attribute_noreturn();
+pg_noreturn static void several_of_name(const char *name, Jsonb *first, Jsonb *second);
 
 static void
 several_of_name(const char *name, Jsonb *first, Jsonb *second)

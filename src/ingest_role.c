@@ -126,7 +126,7 @@ change_privileges(const AepIngestGrants *grants, bool grant)
 	}
 }
 
-static void missing_privilege(const char *privilege, const char *object) pg_attribute_noreturn();
+pg_noreturn static void missing_privilege(const char *privilege, const char *object);
 
 static void
 missing_privilege(const char *privilege, const char *object)

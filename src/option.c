@@ -83,8 +83,7 @@ static const Option options[] = {
 	MAPPING("password", parse_text, password, true),
 };
 
-static void bad_value(const Option *option, const char *detail, const char *hint)
-	pg_attribute_noreturn();
+pg_noreturn static void bad_value(const Option *option, const char *detail, const char *hint);
 
 /* Never shows the value: it may be a secret. */
 static void
@@ -226,7 +225,7 @@ find_option(const char *name, Oid catalog)
 	return NULL;
 }
 
-static void unknown_option(const char *name, Oid catalog) pg_attribute_noreturn();
+pg_noreturn static void unknown_option(const char *name, Oid catalog);
 
 static void
 unknown_option(const char *name, Oid catalog)

@@ -13,6 +13,7 @@
 #include "access/xact.h"
 #include "lib/ilist.h"
 #include "mb/pg_wchar.h"
+#include "utils/builtins.h"
 #include "utils/memutils.h"
 
 #include "pending.h"
@@ -31,6 +32,7 @@ struct AepPending
 	bool logged; /* its end is in the server log already */
 	char id[37]; /* "" while not known */
 	const char *server;
+	const char *quoted_server; /* as an SQL literal */
 	const char *collection;
 	char text[FLEXIBLE_ARRAY_MEMBER]; /* kind "name" */
 };
@@ -42,6 +44,8 @@ static char report_detail[MAX_REPORTED * 256];
 static char report_hint[MAX_REPORTED * 256];
 
 /* Appends to a buffer of fixed size; what does not fit is left out. */
+static void append(char *buffer, size_t size, const char *format, ...) pg_attribute_printf(3, 4);
+
 static void
 append(char *buffer, size_t size, const char *format, ...)
 {
@@ -72,14 +76,14 @@ append_deletion(const AepPending *entry, const AepPending *previous)
 
 	if (entry->id[0] == '\0')
 		return;
-	append(report_hint, sizeof(report_hint), "%s", previous != NULL ? " " : "Delete them: ");
+	append(report_hint, sizeof(report_hint), "%s", previous != NULL ? " " : "To delete: ");
 	if (connections)
-		append(report_hint, sizeof(report_hint), "SELECT aep.delete_connection('%s', '%s');",
-			   entry->id, entry->server);
+		append(report_hint, sizeof(report_hint), "SELECT aep.delete_connection('%s', %s);",
+			   entry->id, entry->quoted_server);
 	else
 		append(report_hint, sizeof(report_hint),
-			   "SELECT status FROM aep.request('DELETE', '/flowservice/%s/%s', server => '%s');",
-			   entry->collection, entry->id, entry->server);
+			   "SELECT status FROM aep.request('DELETE', '/flowservice/%s/%s', server => %s);",
+			   entry->collection, entry->id, entry->quoted_server);
 }
 
 static void
@@ -199,6 +203,7 @@ aep_pending_register(const char *kind, const char *collection, const char *name,
 	entry = MemoryContextAllocZero(TopTransactionContext, offsetof(AepPending, text) + size);
 	entry->level = GetCurrentTransactionNestLevel();
 	entry->server = MemoryContextStrdup(TopTransactionContext, server);
+	entry->quoted_server = MemoryContextStrdup(TopTransactionContext, quote_literal_cstr(server));
 	entry->collection = MemoryContextStrdup(TopTransactionContext, collection);
 	snprintf(entry->text, size, "%s \"%.*s%s\"", kind, shown, name,
 			 name[shown] != '\0' ? "..." : "");
@@ -237,6 +242,7 @@ aep_pending_forget(AepPending *pending)
 {
 	dlist_delete(&pending->node);
 	pfree(unconstify(char *, pending->server));
+	pfree(unconstify(char *, pending->quoted_server));
 	pfree(unconstify(char *, pending->collection));
 	pfree(pending);
 }

@@ -101,6 +101,19 @@ find_mapping(Oid serverid)
 	return umid;
 }
 
+static bool
+is_public_mapping(Oid umid)
+{
+	HeapTuple tuple = SearchSysCache1(USERMAPPINGOID, ObjectIdGetDatum(umid));
+	bool result;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for user mapping %u", umid);
+	result = !OidIsValid(((Form_pg_user_mapping) GETSTRUCT(tuple))->umuser);
+	ReleaseSysCache(tuple);
+	return result;
+}
+
 /* Reads all options into *server; strings go to the current context. */
 static void
 read_server(Oid serverid, Oid umid, AepServer *server)
@@ -122,8 +135,12 @@ read_server(Oid serverid, Oid umid, AepServer *server)
 	aep_option_defaults(server);
 	aep_option_read(foreign_server->options, ForeignServerRelationId, server);
 	if (OidIsValid(umid))
-		aep_option_read(GetUserMapping(GetUserId(), serverid)->options, UserMappingRelationId,
-						server);
+	{
+		UserMapping *mapping = GetUserMapping(GetUserId(), serverid);
+
+		aep_option_read(mapping->options, UserMappingRelationId, server);
+		server->mapping_is_public = is_public_mapping(umid);
+	}
 }
 
 static bool

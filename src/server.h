@@ -36,6 +36,7 @@ typedef struct AepServer
 	const char *scopes;
 	const char *username;
 	const char *password;
+	bool mapping_is_public; /* so the caller may not know what is in it */
 } AepServer;
 
 /*

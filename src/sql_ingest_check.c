@@ -81,9 +81,9 @@ static const Check checks[] = {
 		   "WHERE r <> 0 AND pg_has_role(l.oid, r, 'USAGE'))))"},
 	{"pg_catalog.pg_hba_file_rules()",
 	 "SELECT format('pg_hba.conf has no line that lets %I in from outside with a password', $1), "
-	 "format('%s: %s %I %I 0.0.0.0/0 scram-sha-256', current_setting('hba_file'), "
+	 "format('%s: %s %I +%I 0.0.0.0/0 scram-sha-256', current_setting('hba_file'), "
 	 "CASE WHEN current_setting('ssl') = 'on' THEN 'hostssl' ELSE 'host' END, "
-	 "current_database(), $1) "
+	 "current_database(), $2) "
 	 "FROM pg_roles l WHERE l.rolname = $1 AND NOT EXISTS (SELECT FROM pg_hba_file_rules h "
 	 "WHERE h.error IS NULL AND h.type LIKE 'host%' "
 	 "AND NOT (h.type = 'hostssl' AND current_setting('ssl') = 'off') "

@@ -1,0 +1,36 @@
+-- rotate_with_pg_cron.sql: new credentials for every connection that
+-- aep.create_ingest_role() made in this database, each month, by pg_cron.
+--
+--   psql -X -f rotate_with_pg_cron.sql shop
+--
+-- pg_cron keeps its jobs in one database of the cluster, cron.database_name.
+-- A job runs as the role that schedules it: one that may call
+-- aep.rotate_credentials() and has a user mapping.  Run this again after a
+-- further connection was made; a job of the same name is replaced.
+
+\set ON_ERROR_STOP on
+\if :{?schedule}
+\else
+    \set schedule '17 3 1 * *'
+\endif
+
+SELECT current_database() AS here, current_setting('cron.database_name') AS cron_database,
+       coalesce(jsonb_agg(jsonb_build_object(
+                    'name', 'rotate ' || role_name || ' in ' || current_database(),
+                    'command', format('CALL aep.rotate_credentials(%L, %L)',
+                                      connection_id, server))), '[]') AS jobs
+FROM aep.ingest_role_status()
+WHERE connection_id IS NOT NULL
+\gset
+
+\connect -reuse-previous=on :cron_database
+CREATE EXTENSION IF NOT EXISTS pg_cron;
+
+SELECT j.name, cron.schedule_in_database(j.name, :'schedule', j.command, :'here') AS job
+FROM jsonb_to_recordset(:'jobs') AS j (name text, command text);
+
+-- Later: did they run, and what did they say?
+--
+--   SELECT j.jobname, d.status, d.return_message, d.start_time
+--   FROM cron.job_run_details AS d JOIN cron.job AS j USING (jobid)
+--   ORDER BY d.start_time DESC LIMIT 10;

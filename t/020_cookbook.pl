@@ -1,0 +1,188 @@
+# Each script of the cookbook does what it says, when it is run and run again.
+use strict;
+use warnings;
+
+use AepTest;
+use File::Basename qw(dirname);
+use IPC::Run;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $cookbook = dirname(__FILE__) . '/../doc/cookbook';
+my $fake = AepTest::start_fake('--record-secrets');
+my $node = AepTest::start_node('main');
+my $uuid = qr/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/;
+
+# Runs a script as its first comment says; returns { status, out, err, and the
+# kinds of the requests that the service got }.
+sub run_script
+{
+	my ($script, $dbname, @arguments) = @_;
+	my $before = $fake->requests;
+	my %run = (out => '', err => '');
+
+	$script = "$cookbook/$script" unless $script =~ m{^/};
+	IPC::Run::run(
+		[ 'psql', '-X', '-At', @arguments, '-f', $script, $node->connstr($dbname) ],
+		'>', \$run{out}, '2>', \$run{err});
+	$run{status} = $? >> 8;
+	$run{kinds} = [ map { $_->{kind} } $fake->requests($before) ];
+	return \%run;
+}
+
+sub succeeds
+{
+	my ($what, $run) = @_;
+
+	is($run->{status}, 0, "$what: succeeds") or diag $run->{err};
+	return;
+}
+
+# None is forgotten here.
+opendir(my $folder, $cookbook) or die "$cookbook: $!";
+is_deeply(
+	[ sort grep { /\.sql$/ } readdir $folder ],
+	[   qw(compare_tables.sql health_check.sql ingest_role.sql register_all_databases.sql
+		  rotate_with_pg_cron.sql setup.sql)
+	],
+	'the scripts of the cookbook');
+
+# setup.sql
+$node->safe_psql('postgres', 'CREATE DATABASE shop');
+my $password = q{it's a "secret"};
+my %settings = (
+	ORG_ID => $AepTest::ORG,
+	ADVERTISED_HOST => 'db1.example.com',
+	API_KEY => 'demo-api-key',
+	CLIENT_SECRET => 'demo-client-secret',
+	DB_PASSWORD => $password,
+	BASE_URL => $fake->url,
+	TOKEN_URL => $fake->url('ims'),
+	CA_FILE => $fake->ca_file);
+$ENV{"AEP_$_"} = $settings{$_} foreach (keys %settings);
+my $run = run_script('setup.sql', 'shop');
+succeeds('setup', $run);
+like($run->{out}, qr/^$uuid\|created$/m, 'setup: created');
+is_deeply($run->{kinds}, [qw(TOKEN LIST POST)], 'setup: what was sent');
+my $params = ($fake->requests)[-1]{body}{auth}{params};
+is("$params->{username}|$params->{password}|$params->{sslMode}",
+	"aep_reader|$password|Prefer", 'setup: the login');
+
+$run = run_script('setup.sql', 'shop');
+succeeds('setup again', $run);
+like($run->{out}, qr/^$uuid\|unchanged$/m, 'setup again: unchanged');
+unlike($run->{out}, qr/ALTER SERVER/, 'setup again: no option is set');
+is_deeply($run->{kinds}, [qw(TOKEN LIST)], 'setup again: nothing was changed');
+
+$ENV{AEP_ADVERTISED_HOST} = 'db2.example.com';
+$run = run_script('setup.sql', 'shop');
+succeeds('setup with another host', $run);
+like($run->{out}, qr/^ALTER SERVER$/m, 'setup with another host: one option is set');
+like($run->{out}, qr/^$uuid\|updated$/m, 'setup with another host: updated');
+
+$ENV{AEP_DB_PASSWORD} = 'another secret';
+$run = run_script('setup.sql', 'shop', '-v', 'replace_credentials=true');
+like($run->{out}, qr/^$uuid\|updated$/m, 'setup with another password: updated');
+is_deeply(
+	[ map { ref $_->{value} ? $_->{value}{password} : () } @{ ($fake->requests)[-1]{body} } ],
+	['another secret'],
+	'setup with another password: it was sent');
+unlike(slurp_file($node->logfile), qr/secret/, 'setup: no secret is in the log');
+
+delete $ENV{AEP_API_KEY};
+$run = run_script('setup.sql', 'shop');
+is($run->{status}, 3, 'setup without a needed setting fails');
+
+# register_all_databases.sql
+$node->safe_psql('postgres', $_) foreach ('CREATE DATABASE "Odd ""name"""', 'CREATE DATABASE crm');
+$run = run_script('register_all_databases.sql', 'shop');
+succeeds('register', $run);
+is(scalar(() = $run->{out} =~ /^PostgreSQL .* at db2\.example\.com:\d+\|$uuid\|\|$/mg),
+	2, 'register: two databases, since shop was there already');
+is_deeply(
+	[ sort map { $_->{body}{auth}{params}{database} } grep { $_->{kind} eq 'POST' } $fake->requests ],
+	[ 'Odd "name"', 'crm', 'shop' ],
+	'register: the databases');
+$run = run_script('register_all_databases.sql', 'shop');
+succeeds('register again', $run);
+is_deeply($run->{kinds}, [qw(TOKEN LIST)], 'register again: nothing is created');
+
+my $failing = PostgreSQL::Test::Utils::tempdir() . '/register.sql';
+append_to_file($failing,
+	slurp_file("$cookbook/register_all_databases.sql") =~ s/'PostgreSQL %s/'fault:status=500 %s/r);
+$node->safe_psql('postgres', 'CREATE DATABASE late');
+$run = run_script($failing, 'shop');
+is($run->{status}, 3, 'register: a failure shows in the exit status');
+like($run->{out}, qr/^fault:.*\|\|58000\|/m, 'register: and in a row');
+
+# health_check.sql
+$run = run_script('health_check.sql', 'shop', '-q');
+succeeds('health check', $run);
+is($run->{out} . $run->{err}, '', 'health check: silence');
+is(scalar(grep { $_ eq 'TEST' } @{ $run->{kinds} }), 3, 'health check: three were tested');
+$node->safe_psql('shop',
+	"SELECT id FROM aep.create_base_connection(name => 'fault:on=TEST,$_')")
+  foreach ('result=false closed', 'status=500 broken');
+$run = run_script('health_check.sql', 'shop', '-q');
+is($run->{status}, 3, 'health check: fails');
+like($run->{err}, qr/^psql:.*WARNING:  failed: "fault:on=TEST,result=false closed" \($uuid\): no reason given$/m,
+	'health check: one that does not work');
+like($run->{err}, qr/^psql:.*WARNING:  not tested: "fault:on=TEST,status=500 broken" \($uuid\): could not test/m,
+	'health check: one that could not be tested');
+like($run->{err}, qr/^psql:.*ERROR:  2 of 5 connections do not work$/m, 'health check: the sum');
+
+# compare_tables.sql
+$node->safe_psql('shop', <<'SQL');
+CREATE TABLE orders (id bigint, customer text, paid text, placed_at timestamptz, note text);
+CREATE TABLE unseen (i integer);
+CREATE TABLE customers ("Id" text);
+SQL
+$run = run_script('compare_tables.sql', 'shop', '-v', 'connection=PostgreSQL shop');
+succeeds('compare', $run);
+is($run->{out} =~ s/.*?\n(?=Experience)//sr, <<'EXPECTED', 'compare: the differences');
+Experience Platform sees, and this database does not have:
+sales.Odd "name" & more.2024
+This database has, in the same schemas, and Experience Platform does not see:
+unseen
+Columns that differ:
+orders|paid|text|boolean|type differs
+orders|note|text||missing in the platform
+EXPECTED
+$run = run_script('compare_tables.sql', 'shop', '-v', 'connection=nothing');
+is($run->{status}, 3, 'compare: no such connection');
+
+# ingest_role.sql
+$run = run_script('ingest_role.sql', 'shop');
+succeeds('ingest role', $run);
+like($run->{out}, qr/uses the login aep_ingest_a; the state is active$/m, 'ingest role: its login');
+like($run->{out}, qr/^listen_addresses is /m, 'ingest role: a finding');
+like($run->{out}, qr/^t\|$/m, 'ingest role: the test');
+$run = run_script('ingest_role.sql', 'shop');
+succeeds('ingest role again', $run);
+is_deeply($run->{kinds}, [qw(TOKEN TEST)], 'ingest role again: nothing is made');
+
+# rotate_with_pg_cron.sql, with Debian's package of pg_cron
+SKIP:
+{
+	my $available = "SELECT count(*) FROM pg_available_extensions WHERE name = 'pg_cron'";
+
+	skip 'pg_cron is not installed', 6 if $node->safe_psql('postgres', $available) eq '0';
+	$node->append_conf('postgresql.conf',
+		"shared_preload_libraries = 'pg_cron'\ncron.host = '" . $node->host . "'\n");
+	$node->restart;
+	$run = run_script('rotate_with_pg_cron.sql', 'shop', '-v', 'schedule=* * * * *');
+	succeeds('rotation', $run);
+	like($run->{out}, qr/^rotate aep_ingest in shop\|1$/m, 'rotation: one job');
+	succeeds('rotation again',
+		run_script('rotate_with_pg_cron.sql', 'shop', '-v', 'schedule=* * * * *'));
+	is($node->safe_psql('postgres', 'SELECT count(*) FROM cron.job'), '1', 'rotation: still one');
+
+	# pg_cron counts in minutes
+	ok( $node->poll_query_until('postgres', 'SELECT status FROM cron.job_run_details', 'succeeded'),
+		'rotation: it ran');
+	is( $node->safe_psql('shop', 'SELECT active_login, step FROM aep.ingest_role_status()'),
+		'aep_ingest_b|active',
+		'rotation: another login is in use');
+}
+
+done_testing();
