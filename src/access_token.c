@@ -17,6 +17,7 @@
 #include "encoding.h"
 #include "error.h"
 #include "http.h"
+#include "http_url.h"
 #include "reply.h"
 
 /* The Platform template's scopes in Adobe's API samples. */

@@ -7,6 +7,7 @@
 #include "utils/memutils.h"
 
 #include "access_token.h"
+#include "document.h"
 #include "flow_call.h"
 #include "option.h"
 #include "reply.h"
@@ -246,6 +247,17 @@ aep_call_not_understood(AepCall *call, const char *why)
 
 	aep_error_not_understood(&call->context, call->exchange, why, &error);
 	aep_error_raise(&error);
+}
+
+JsonbContainer *
+aep_call_document(AepCall *call)
+{
+	const char *why;
+	Jsonb *document = aep_document_parse(&call->exchange->body, &why);
+
+	if (document == NULL)
+		aep_call_not_understood(call, why);
+	return &document->root;
 }
 
 void

@@ -6,11 +6,17 @@
 #ifndef AEP_FLOW_CALL_H
 #define AEP_FLOW_CALL_H
 
+#include "utils/jsonb.h"
+
 #include "compat.h"
 #include "error.h"
 #include "http.h"
+#include "http_url.h"
 #include "pending.h"
 #include "server.h"
+
+/* Flow Service's base connections, below the gateway's /data/foundation. */
+#define AEP_CONNECTIONS_PATH "/flowservice/connections"
 
 /*
  * A call on its way.  All its memory, the answer included, is in a context
@@ -71,6 +77,9 @@ extern bool aep_call_succeeded(AepCall *call, AepError *error);
 
 /* aep_call_wait(), and raises the error unless it succeeded. */
 extern void aep_call_require_success(AepCall *call);
+
+/* The answer as JSON, in the current context; throws 08P01 if it is not. */
+extern JsonbContainer *aep_call_document(AepCall *call);
 
 /* Raises 08P01: the answer "why" (completes "The answer ..."), showing it. */
 pg_noreturn extern void aep_call_not_understood(AepCall *call, const char *why);

@@ -18,11 +18,7 @@
 #include "option.h"
 
 /* Below the gateway's /data/foundation. */
-#define CONNECTIONS "/flowservice/connections"
 #define FLOWS "/flowservice/flows"
-
-/* The most rows that a page is documented to have. */
-#define LARGEST_PAGE 100
 
 /* The names of flows that an error shows. */
 #define MAX_FLOWS_NAMED 10
@@ -30,7 +26,7 @@
 static char *
 connection_path(const char *id, const char *action)
 {
-	return psprintf(CONNECTIONS "/%s%s", id, action);
+	return psprintf(AEP_CONNECTIONS_PATH "/%s%s", id, action);
 }
 
 static void
@@ -55,7 +51,7 @@ aep_flow_check_access(const AepServer *server)
 AepCall *
 aep_flow_create_begin(const AepServer *server, const AepBaseConnection *connection, bool in_batch)
 {
-	AepCall *call = aep_call_begin(server, "POST", CONNECTIONS, "create base connection");
+	AepCall *call = aep_call_begin(server, "POST", AEP_CONNECTIONS_PATH, "create base connection");
 	MemoryContext caller = MemoryContextSwitchTo(call->memory);
 	AepBaseConnection utf8;
 
@@ -270,18 +266,6 @@ aep_flow_delete_connection(const AepServer *server, const char *id)
 	aep_call_end(call);
 }
 
-/* Reads the answer of a call as JSON, in the current context; raises 08P01. */
-static JsonbContainer *
-read_document(AepCall *call)
-{
-	const char *why;
-	Jsonb *document = aep_document_parse(&call->exchange->body, &why);
-
-	if (document == NULL)
-		aep_call_not_understood(call, why);
-	return &document->root;
-}
-
 Jsonb *
 aep_flow_connection(const AepServer *server, const char *id)
 {
@@ -290,60 +274,11 @@ aep_flow_connection(const AepServer *server, const char *id)
 
 	aep_call_require_success(call);
 	/* facts: one entity comes in the envelope of a list */
-	entity = aep_document_element(aep_document_member(read_document(call), "items"), 0);
+	entity = aep_document_element(aep_document_member(aep_call_document(call), "items"), 0);
 	if (entity == NULL)
 		aep_call_not_understood(call, "holds no entity");
 	aep_call_end(call);
 	return entity;
-}
-
-/* The filter expressions of a list; at most MAX_FILTERS. */
-#define MAX_FILTERS 3
-
-static void
-add_filter(AepHttpParameter *query, int *count, const char *field, const char *value,
-		   const char *what)
-{
-	if (value == NULL)
-		return;
-	/* quoted, since a comma would separate alternatives */
-	query[(*count)++] = (AepHttpParameter){
-		.name = "property",
-		.value = psprintf("%s==\"%s\"", field, aep_to_utf8(value, what)),
-	};
-}
-
-static int
-filter_query(const AepConnectionFilter *filter, AepHttpParameter *query)
-{
-	int count = 0;
-
-	/* how a quote within quotes is written is not documented: left to the caller */
-	if (filter->name != NULL && strchr(filter->name, '"') == NULL)
-		add_filter(query, &count, "name", filter->name, "argument \"name\"");
-	add_filter(query, &count, "state", filter->state, "argument \"state\"");
-	add_filter(query, &count, "connectionSpec.id", filter->connection_spec_id,
-			   "argument \"connection_spec_id\"");
-	return count;
-}
-
-int64
-aep_flow_count_connections(const AepServer *server, const AepConnectionFilter *filter)
-{
-	AepHttpParameter query[MAX_FILTERS + 1];
-	AepCall *call = aep_call_begin(server, "GET", CONNECTIONS, "count base connections");
-	int64 count;
-	bool is_null;
-
-	call->query = query;
-	call->nquery = filter_query(filter, query);
-	query[call->nquery++] = (AepHttpParameter){.name = "count", .value = "true"};
-	aep_call_require_success(call);
-	count = aep_document_integer(read_document(call), "count", &is_null);
-	if (is_null)
-		aep_call_not_understood(call, "has no \"count\"");
-	aep_call_end(call);
-	return count;
 }
 
 bool
@@ -372,7 +307,7 @@ aep_flow_test_connection(const AepServer *server, const char *id, const char **r
 		}
 	}
 	aep_call_require_success(call);
-	result = aep_document_boolean(read_document(call), "result", &is_null);
+	result = aep_document_boolean(aep_call_document(call), "result", &is_null);
 	if (is_null)
 		aep_call_not_understood(call, "has no \"result\"");
 	aep_call_end(call);
@@ -390,7 +325,7 @@ explore(const AepServer *server, const char *id, const AepHttpParameter *query, 
 	call->query = query;
 	call->nquery = nquery;
 	aep_call_require_success(call);
-	answer = read_document(call);
+	answer = aep_call_document(call);
 	if (!is_right(answer))
 		aep_call_not_understood(call, "is not what exploring gives");
 	aep_call_end(call);
@@ -429,177 +364,6 @@ aep_flow_explore_table(const AepServer *server, const char *id, const char *path
 	return explore(server, id, query, lengthof(query) - (preview ? 0 : 1), is_table);
 }
 
-/* A list that is being read. */
-struct AepPages
-{
-	const AepServer *server;
-	const char *path;
-	const char *action;
-	AepHttpParameter *query; /* room for one more: the continuation token */
-	int nquery;
-	bool at_end;
-	HTAB *seen;			  /* hashes of the tokens so far */
-	MemoryContext memory; /* all of it */
-	MemoryContext page;	  /* this page */
-};
-
-static AepPages *
-begin_pages(const AepServer *server, const char *path, const char *action,
-			const AepHttpParameter *query, int nquery)
-{
-	MemoryContext memory =
-		AllocSetContextCreate(CurrentMemoryContext, "aep pages", ALLOCSET_SMALL_SIZES);
-	HASHCTL control = {.keysize = sizeof(uint64), .entrysize = sizeof(uint64), .hcxt = memory};
-	AepPages *pages = MemoryContextAllocZero(memory, sizeof(AepPages));
-
-	pages->server = server;
-	pages->path = path;
-	pages->action = action;
-	pages->query = MemoryContextAllocZero(memory, (nquery + 1) * sizeof(AepHttpParameter));
-	for (int i = 0; i < nquery; i++)
-	{
-		pages->query[i] = query[i];
-		pages->query[i].value = MemoryContextStrdup(memory, query[i].value);
-	}
-	pages->nquery = nquery;
-	pages->memory = memory;
-	pages->page = AllocSetContextCreate(memory, "aep page", ALLOCSET_DEFAULT_SIZES);
-	pages->seen =
-		hash_create("aep continuation tokens", 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	return pages;
-}
-
-AepPages *
-aep_flow_list_connections(const AepServer *server, const AepConnectionFilter *filter, int page_size)
-{
-	AepHttpParameter query[MAX_FILTERS + 2];
-	int count = filter_query(filter, query);
-
-	query[count++] = (AepHttpParameter){.name = "orderby", .value = "name"};
-	query[count++] = (AepHttpParameter){.name = "limit", .value = psprintf("%d", page_size)};
-	return begin_pages(server, CONNECTIONS, "list base connections", query, count);
-}
-
-/*
- * The continuation token in the link to the next page, as it stands there,
- * percent-encoded; it may hold '='.  NULL: there is no next page.
- */
-static char *
-next_token(JsonbContainer *answer)
-{
-	static const char parameter[] = "continuationToken=";
-	JsonbContainer *links = aep_document_member(answer, "_links");
-	char *href = aep_document_text(aep_document_member(links, "next"), "href");
-	char *token;
-
-	if (href == NULL)
-		return NULL;
-	token = strstr(href, parameter);
-	if (token == NULL)
-		return pstrdup("");
-	token += strlen(parameter);
-	token[strcspn(token, "&#")] = '\0';
-	return token;
-}
-
-/* Makes the next page the one behind this token. */
-static void
-advance(AepPages *pages, AepCall *call, char *token)
-{
-	uint64 hash;
-	bool seen;
-	AepHttpParameter *parameter;
-
-	if (token == NULL)
-	{
-		pages->at_end = true;
-		return;
-	}
-	if (token[0] == '\0')
-		aep_call_not_understood(call, "leads to a next page without a continuation token");
-	hash = hash_bytes_extended((const unsigned char *) token, (int) strlen(token), 0);
-	hash_search(pages->seen, &hash, HASH_ENTER, &seen);
-	if (seen)
-		aep_call_not_understood(call, "leads to a page that was read before");
-
-	parameter = &pages->query[pages->nquery];
-	if (parameter->value != NULL)
-		pfree(unconstify(char *, parameter->value));
-	parameter->name = "continuationToken";
-	parameter->value = MemoryContextStrdup(pages->memory, token);
-	parameter->encoded = true;
-}
-
-JsonbContainer *
-aep_flow_next_page(AepPages *pages)
-{
-	MemoryContext caller;
-	AepCall *call;
-	JsonbContainer *answer;
-	JsonbContainer *items;
-
-	if (pages->at_end)
-		return NULL;
-	MemoryContextReset(pages->page);
-	caller = MemoryContextSwitchTo(pages->page);
-	call = aep_call_begin(pages->server, "GET", pages->path, pages->action);
-	call->query = pages->query;
-	call->nquery = pages->nquery + (pages->query[pages->nquery].value != NULL ? 1 : 0);
-	aep_call_require_success(call);
-	answer = read_document(call);
-	items = aep_document_member(answer, "items");
-	if (items == NULL || !JsonContainerIsArray(items))
-		aep_call_not_understood(call, "has no \"items\"");
-	advance(pages, call, next_token(answer));
-	aep_call_end(call);
-	MemoryContextSwitchTo(caller);
-	return items;
-}
-
-pg_noreturn static void several_of_name(const char *name, Jsonb *first, Jsonb *second);
-
-static void
-several_of_name(const char *name, Jsonb *first, Jsonb *second)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_DUPLICATE_OBJECT),
-			 errmsg("several base connections in Experience Platform are named \"%s\"", name),
-			 errdetail("Among them are %s and %s.", aep_document_text(&first->root, "id"),
-					   aep_document_text(&second->root, "id")),
-			 errhint("Look at them with aep.connections(name => ...), and delete or rename all "
-					 "but one.")));
-	pg_unreachable();
-}
-
-Jsonb *
-aep_flow_find_by_name(const AepServer *server, const char *name)
-{
-	const AepConnectionFilter filter = {
-		.name = name,
-		.connection_spec_id = AEP_POSTGRESQL_SPEC_ID,
-	};
-	AepPages *pages = aep_flow_list_connections(server, &filter, LARGEST_PAGE);
-	Jsonb *found = NULL;
-	JsonbContainer *items;
-
-	while ((items = aep_flow_next_page(pages)) != NULL)
-	{
-		for (int i = 0; i < aep_document_length(items); i++)
-		{
-			Jsonb *entity = aep_document_element(items, i);
-			char *entity_name = entity != NULL ? aep_document_text(&entity->root, "name") : NULL;
-
-			if (entity_name == NULL || strcmp(entity_name, name) != 0)
-				continue;
-			if (found != NULL)
-				several_of_name(name, found, entity);
-			found = entity;
-		}
-	}
-	aep_flow_end_pages(pages);
-	return found;
-}
-
 const char *
 aep_flow_etag(Jsonb *entity)
 {
@@ -609,10 +373,4 @@ aep_flow_etag(Jsonb *entity)
 		ereport(ERROR, (errcode(ERRCODE_PROTOCOL_VIOLATION),
 						errmsg("the connection has no usable etag in Experience Platform")));
 	return etag;
-}
-
-void
-aep_flow_end_pages(AepPages *pages)
-{
-	MemoryContextDelete(pages->memory);
 }

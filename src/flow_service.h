@@ -58,48 +58,17 @@ extern bool aep_flow_try_update(const AepServer *server, const char *id, const c
 /* Whether that error of a changing request leaves its outcome unknown. */
 extern bool aep_flow_outcome_unknown(const AepError *error);
 
-/* DELETE /connections/{id}.  Names the flows that keep the service from it. */
-extern void aep_flow_delete_connection(const AepServer *server, const char *id);
-
-/* GET /connections/{id}: the entity, out of its envelope. */
-extern Jsonb *aep_flow_connection(const AepServer *server, const char *id);
-
-/* Which connections; NULL: any. */
-typedef struct AepConnectionFilter
-{
-	const char *name;
-	const char *state;
-	const char *connection_spec_id;
-} AepConnectionFilter;
-
 /*
  * The etag of an entity, to be sent with a change of it.  Throws 08P01 if it
  * has none: nobody could tell whose change wins.
  */
 extern const char *aep_flow_etag(Jsonb *entity);
 
-/*
- * The PostgreSQL connection of that name; NULL if there is none.  Throws 42710
- * if there are several.
- */
-extern Jsonb *aep_flow_find_by_name(const AepServer *server, const char *name);
+/* DELETE /connections/{id}.  Names the flows that keep the service from it. */
+extern void aep_flow_delete_connection(const AepServer *server, const char *id);
 
-extern int64 aep_flow_count_connections(const AepServer *server, const AepConnectionFilter *filter);
-
-/* Reading a list page by page. */
-typedef struct AepPages AepPages;
-
-/* page_size: rows to ask for at once, 1 to 100 */
-extern AepPages *aep_flow_list_connections(const AepServer *server,
-										   const AepConnectionFilter *filter, int page_size);
-
-/*
- * The items of the next page, an array; NULL after the last.  Valid until the
- * next call.  A page that leads to one before it is an error, 08P01.
- */
-extern JsonbContainer *aep_flow_next_page(AepPages *pages);
-
-extern void aep_flow_end_pages(AepPages *pages);
+/* GET /connections/{id}: the entity, out of its envelope. */
+extern Jsonb *aep_flow_connection(const AepServer *server, const char *id);
 
 /*
  * GET /connections/{id}/test.  False with *reason NULL: the platform could not

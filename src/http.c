@@ -12,9 +12,7 @@
  */
 #include "postgres.h"
 
-#include <arpa/inet.h>
 #include <netdb.h>
-#include <netinet/in.h>
 #include <string.h>
 
 #include <curl/curl.h>
@@ -586,22 +584,6 @@ aep_http_now(void)
 	return aep_wait_now();
 }
 
-bool
-aep_http_form_field(AepBuffer *form, const char *name, const char *value)
-{
-	char *escaped = curl_easy_escape(NULL, value, 0);
-	bool fits;
-
-	if (escaped == NULL)
-		return false;
-	fits = (form->len == 0 || aep_buffer_append(form, "&", 1)) &&
-		   aep_buffer_append(form, name, strlen(name)) && aep_buffer_append(form, "=", 1) &&
-		   aep_buffer_append(form, escaped, strlen(escaped));
-	explicit_bzero(escaped, strlen(escaped));
-	curl_free(escaped);
-	return fits;
-}
-
 const char *
 aep_http_header(AepHttpExchange *exchange, const char *name)
 {
@@ -627,135 +609,6 @@ void
 aep_http_end(AepHttpExchange *exchange)
 {
 	MemoryContextDelete(exchange->transfer->context);
-}
-
-/* A host, as libcurl's URL parser gives it, that names this machine. */
-static bool
-is_loopback_host(const char *host)
-{
-	struct in_addr ipv4;
-
-	if (pg_strcasecmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0)
-		return true;
-	return inet_pton(AF_INET, host, &ipv4) == 1 && (ntohl(ipv4.s_addr) >> 24) == 127;
-}
-
-/* Adds "name=value" to the query; the name is a constant or checked. */
-static CURLUcode
-add_parameter(CURLU *url, const AepHttpParameter *parameter)
-{
-	char *pair = psprintf("%s=%s", parameter->name, parameter->value);
-	CURLUcode code = curl_url_set(url, CURLUPART_QUERY, pair,
-								  CURLU_APPENDQUERY | (parameter->encoded ? 0 : CURLU_URLENCODE));
-
-	pfree(pair);
-	return code;
-}
-
-char *
-aep_http_url(const char *base, const char *prefix, const char *path,
-			 const AepHttpParameter *parameters, int nparameters)
-{
-	int len = (int) strlen(base);
-	CURLU *url = curl_url();
-	CURLUcode code = CURLUE_OUT_OF_MEMORY;
-	char *text = NULL;
-	char *copy;
-
-	while (len > 0 && base[len - 1] == '/')
-		len--;
-	if (url != NULL)
-		code = curl_url_set(url, CURLUPART_URL, psprintf("%.*s%s%s", len, base, prefix, path), 0);
-	for (int i = 0; code == CURLUE_OK && i < nparameters; i++)
-		code = add_parameter(url, &parameters[i]);
-	if (code == CURLUE_OK)
-		code = curl_url_get(url, CURLUPART_URL, &text, 0);
-	copy = code == CURLUE_OK ? MemoryContextAllocExtended(CurrentMemoryContext, strlen(text) + 1,
-														  MCXT_ALLOC_NO_OOM)
-							 : NULL;
-	if (copy != NULL)
-		strcpy(copy, text);
-	curl_free(text);
-	curl_url_cleanup(url);
-	if (copy == NULL)
-		ereport(ERROR, (errcode(code == CURLUE_OUT_OF_MEMORY || code == CURLUE_OK
-									? ERRCODE_OUT_OF_MEMORY
-									: ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("could not make a URL for the request"),
-						errdetail("libcurl says: %s.", curl_url_strerror(code))));
-	return copy;
-}
-
-/* Reads one part of a URL; NULL if it has none.  The caller frees it with curl_free. */
-static char *
-url_part(CURLU *url, CURLUPart part)
-{
-	char *value = NULL;
-
-	return curl_url_get(url, part, &value, 0) == CURLUE_OK ? value : NULL;
-}
-
-static const char *
-url_refusal(CURLU *url, bool is_proxy)
-{
-	char *user = url_part(url, CURLUPART_USER);
-	char *password = url_part(url, CURLUPART_PASSWORD);
-	char *query = url_part(url, CURLUPART_QUERY);
-	char *fragment = url_part(url, CURLUPART_FRAGMENT);
-	char *scheme = url_part(url, CURLUPART_SCHEME);
-	char *host = url_part(url, CURLUPART_HOST);
-	char *path = url_part(url, CURLUPART_PATH);
-	const char *refusal = NULL;
-
-	if (scheme == NULL || host == NULL || path == NULL)
-		refusal = "It is not a complete URL.";
-	else if (user != NULL || password != NULL)
-		refusal = "A URL option must not hold a user name or password: it can be read by everyone.";
-	else if (query != NULL || fragment != NULL)
-		refusal = "A URL option must not hold a query or a fragment.";
-	else if (strcmp(scheme, "https") != 0 && strcmp(scheme, "http") != 0)
-		refusal = is_proxy ? "The scheme must be http or https." : "The scheme must be https.";
-	else if (is_proxy && strcmp(path, "/") != 0)
-		refusal = "A proxy's URL must not hold a path.";
-	else if (!is_proxy && strcmp(scheme, "http") == 0 && !is_loopback_host(host))
-		refusal = "The scheme must be https; http is accepted only for a loopback host.";
-
-	curl_free(user);
-	curl_free(password);
-	curl_free(query);
-	curl_free(fragment);
-	curl_free(scheme);
-	curl_free(host);
-	curl_free(path);
-	return refusal;
-}
-
-static const char *
-parse_url_refusal(const char *text, bool is_proxy)
-{
-	CURLU *url = curl_url();
-	const char *refusal;
-
-	if (url == NULL)
-		return "There is not enough memory to read it.";
-	if (curl_url_set(url, CURLUPART_URL, text, 0) != CURLUE_OK)
-		refusal = "It is not a valid URL with an http or https scheme.";
-	else
-		refusal = url_refusal(url, is_proxy);
-	curl_url_cleanup(url);
-	return refusal;
-}
-
-const char *
-aep_http_url_refusal(const char *url)
-{
-	return parse_url_refusal(url, false);
-}
-
-const char *
-aep_http_proxy_refusal(const char *url)
-{
-	return parse_url_refusal(url, true);
 }
 
 const char *

@@ -18,14 +18,6 @@ typedef struct AepHttpHeader
 	const char *value;
 } AepHttpHeader;
 
-/* A query parameter; UTF-8. */
-typedef struct AepHttpParameter
-{
-	const char *name;
-	const char *value;
-	bool encoded; /* the value comes from a URL and is percent-encoded already */
-} AepHttpParameter;
-
 /* How long and how much; all of it comes from the foreign server's options. */
 typedef struct AepHttpLimits
 {
@@ -118,13 +110,6 @@ extern void aep_http_step(long max_ms);
  */
 extern int64 aep_http_throttled_until(void);
 
-/*
- * A URL made of a base (which may end in a slash), paths and query parameters,
- * palloc'd.  Throws 22023 if libcurl does not take it for one.
- */
-extern char *aep_http_url(const char *base, const char *prefix, const char *path,
-						  const AepHttpParameter *parameters, int nparameters);
-
 /* Calls visit for each response header, in their order; both valid only then. */
 extern void aep_http_each_header(AepHttpExchange *exchange,
 								 void (*visit)(const char *name, const char *value, void *arg),
@@ -133,24 +118,8 @@ extern void aep_http_each_header(AepHttpExchange *exchange,
 /* The value of a response header, or NULL; valid as long as the exchange. */
 extern const char *aep_http_header(AepHttpExchange *exchange, const char *name);
 
-/*
- * Appends "name=value" to an application/x-www-form-urlencoded body.  False:
- * out of memory.
- */
-extern bool aep_http_form_field(AepBuffer *form, const char *name, const char *value);
-
 /* Frees the exchange. */
 extern void aep_http_end(AepHttpExchange *exchange);
-
-/*
- * Why a URL must not be used for a service that gets our secrets, as a
- * sentence for an error detail, or NULL if it may: https, or http for a
- * loopback host; no user name, no password, no query, no fragment.
- */
-extern const char *aep_http_url_refusal(const char *url);
-
-/* The same for a proxy's URL: http or https, any host, nothing after it. */
-extern const char *aep_http_proxy_refusal(const char *url);
 
 /* Versions for bug reports; static strings. */
 extern const char *aep_http_library_version(void);

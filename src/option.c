@@ -20,6 +20,7 @@
 #include "endpoint.h"
 #include "error.h"
 #include "http.h"
+#include "http_url.h"
 #include "option.h"
 
 typedef struct Option Option;

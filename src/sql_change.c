@@ -16,6 +16,7 @@
 #include "connection_argument.h"
 #include "document.h"
 #include "endpoint.h"
+#include "flow_pages.h"
 #include "flow_service.h"
 #include "row.h"
 

@@ -11,11 +11,9 @@
 #include "argument.h"
 #include "compat.h"
 #include "document.h"
+#include "flow_pages.h"
 #include "flow_service.h"
 #include "row.h"
-
-/* The most that Flow Service gives in one page. */
-#define PAGE_SIZE 100
 
 /* A connection's entity as the columns that both reading functions return. */
 static void
@@ -93,7 +91,7 @@ aep_connections(PG_FUNCTION_ARGS)
 	read_filter(fcinfo, &filter);
 	aep_row_begin_set(&row, fcinfo);
 	page = AllocSetContextCreate(CurrentMemoryContext, "aep rows", ALLOCSET_DEFAULT_SIZES);
-	pages = aep_flow_list_connections(server, &filter, Max(Min(wanted, PAGE_SIZE), 1));
+	pages = aep_flow_list_connections(server, &filter, Max(Min(wanted, AEP_LARGEST_PAGE), 1));
 	while (wanted > 0 && (items = aep_flow_next_page(pages)) != NULL)
 	{
 		MemoryContextReset(page);

@@ -1,0 +1,48 @@
+/*
+ * flow_pages.h
+ *		Lists of base connections: filtered, counted, read page by page.
+ *
+ * Strings are in the database's encoding; throws like flow_service.h.
+ */
+#ifndef AEP_FLOW_PAGES_H
+#define AEP_FLOW_PAGES_H
+
+#include "utils/jsonb.h"
+
+#include "server.h"
+
+/* The most rows that a page is documented to have. */
+#define AEP_LARGEST_PAGE 100
+
+/* Which connections; NULL: any. */
+typedef struct AepConnectionFilter
+{
+	const char *name;
+	const char *state;
+	const char *connection_spec_id;
+} AepConnectionFilter;
+
+extern int64 aep_flow_count_connections(const AepServer *server, const AepConnectionFilter *filter);
+
+/* Reading a list page by page. */
+typedef struct AepPages AepPages;
+
+/* page_size: rows to ask for at once, 1 to 100 */
+extern AepPages *aep_flow_list_connections(const AepServer *server,
+										   const AepConnectionFilter *filter, int page_size);
+
+/*
+ * The items of the next page, an array; NULL after the last.  Valid until the
+ * next call.  A page that leads to one before it is an error, 08P01.
+ */
+extern JsonbContainer *aep_flow_next_page(AepPages *pages);
+
+extern void aep_flow_end_pages(AepPages *pages);
+
+/*
+ * The PostgreSQL connection of that name; NULL if there is none.  Throws 42710
+ * if there are several.
+ */
+extern Jsonb *aep_flow_find_by_name(const AepServer *server, const char *name);
+
+#endif /* AEP_FLOW_PAGES_H */
