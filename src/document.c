@@ -6,6 +6,7 @@
 
 #include "common/jsonapi.h"
 #include "fmgr.h"
+#include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
@@ -15,6 +16,7 @@
 #include "compat.h"
 #include "document.h"
 #include "encoding.h"
+#include "escape.h"
 #include "reply.h"
 
 /* Is it JSON?  Asked first, since jsonb_in() would raise an error of its own. */
@@ -22,6 +24,44 @@ static bool
 is_json(const char *text, size_t len)
 {
 	return aep_parse_json(text, len, GetDatabaseEncoding()) == JSON_SUCCESS;
+}
+
+/*
+ * Turns \u escapes into the characters they stand for: jsonb_in() refuses
+ * those that the database's encoding cannot hold, and with SQL_ASCII all
+ * beyond ASCII, while characters are converted as far as it goes.
+ */
+static const char *
+unescape(const char *data, size_t len)
+{
+	const AepText text = {data, len};
+	StringInfoData result;
+
+	initStringInfo(&result);
+	for (size_t at = 0; at < len;)
+	{
+		unsigned char utf8[MAX_MULTIBYTE_CHAR_LEN + 1] = {0};
+		uint32_t code = 0;
+		size_t size = 1;
+
+		if (data[at] == '\\')
+		{
+			size_t escape = at + 1 < len && data[at + 1] == 'u'
+								? aep_escape_read(&text, at + 1, true, &code)
+								: 0;
+
+			if (escape > 0 && code >= 0x80 && !(code >= 0xd800 && code <= 0xdfff))
+			{
+				appendStringInfoString(&result, (char *) unicode_to_utf8(code, utf8));
+				at += 1 + escape;
+				continue;
+			}
+			size = Min(2, len - at);
+		}
+		appendBinaryStringInfo(&result, data + at, (int) size);
+		at += size;
+	}
+	return result.data;
 }
 
 Jsonb *
@@ -32,7 +72,9 @@ aep_document_parse(const AepBuffer *body, const char **why)
 
 	if (status == AEP_REPLY_OK)
 	{
-		text = aep_from_utf8(body->data);
+		text = body->data;
+		if (GetDatabaseEncoding() != PG_UTF8)
+			text = aep_from_utf8(unescape(body->data, body->len));
 		if (is_json(text, strlen(text)))
 			return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(text)));
 		status = AEP_REPLY_NOT_JSON;

@@ -260,6 +260,14 @@ read_uuid(const char *text, char *uuid)
 }
 
 bool
+aep_reply_is_uuid(const char *text)
+{
+	char uuid[37];
+
+	return read_uuid(text, uuid);
+}
+
+bool
 aep_reply_is_etag(const char *text)
 {
 	size_t len = strlen(text);

@@ -48,6 +48,9 @@ typedef struct AepCreated
 	char etag[256]; /* with its double quotes, as it was sent */
 } AepCreated;
 
+/* Whether a text is a UUID, 36 characters long. */
+extern bool aep_reply_is_uuid(const char *text);
+
 /* Whether a text can be sent back as an etag: not too long, no control characters. */
 extern bool aep_reply_is_etag(const char *text);
 

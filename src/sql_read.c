@@ -20,6 +20,7 @@ static void
 fill_connection(AepRow *row, Jsonb *connection)
 {
 	JsonbContainer *entity = &connection->root;
+	char *id = aep_document_text(entity, "id");
 	char *spec = aep_document_text(aep_document_member(entity, "connectionSpec"), "id");
 	TimestampTz created_at;
 	TimestampTz updated_at;
@@ -28,12 +29,15 @@ fill_connection(AepRow *row, Jsonb *connection)
 
 	created_at = aep_document_time(entity, "createdAt", &created_unknown);
 	updated_at = aep_document_time(entity, "updatedAt", &updated_unknown);
-	aep_row_uuid(row, aep_document_text(entity, "id"));
+	if (id == NULL || !aep_reply_is_uuid(id))
+		ereport(ERROR, (errcode(ERRCODE_PROTOCOL_VIOLATION),
+						errmsg("Experience Platform shows a connection without a usable id")));
+	aep_row_uuid(row, id);
 	aep_row_text(row, aep_document_text(entity, "name"));
 	aep_row_text(row, aep_document_text(entity, "description"));
 	aep_row_text(row, aep_document_text(entity, "state"));
 	aep_row_text(row, aep_document_text(aep_document_member(entity, "auth"), "specName"));
-	aep_row_uuid(row, spec);
+	aep_row_uuid(row, spec != NULL && aep_reply_is_uuid(spec) ? spec : NULL);
 	aep_row_time(row, created_at, created_unknown);
 	aep_row_time(row, updated_at, updated_unknown);
 	aep_row_text(row, aep_document_text(entity, "createdBy"));
@@ -47,6 +51,13 @@ read_filter(FunctionCallInfo fcinfo, AepConnectionFilter *filter)
 	filter->name = aep_argument_text(fcinfo, 0);
 	filter->state = aep_argument_text(fcinfo, 1);
 	filter->connection_spec_id = aep_argument_uuid(fcinfo, 2);
+}
+
+/* How many rows to ask for at once; the service may give some that are not wanted. */
+static int
+page_size(const AepConnectionFilter *filter, int wanted)
+{
+	return filter->name != NULL ? AEP_LARGEST_PAGE : Max(Min(wanted, AEP_LARGEST_PAGE), 1);
 }
 
 /* Stores the rows of one page; returns how many of the wanted are still missing. */
@@ -91,7 +102,7 @@ aep_connections(PG_FUNCTION_ARGS)
 	read_filter(fcinfo, &filter);
 	aep_row_begin_set(&row, fcinfo);
 	page = AllocSetContextCreate(CurrentMemoryContext, "aep rows", ALLOCSET_DEFAULT_SIZES);
-	pages = aep_flow_list_connections(server, &filter, Max(Min(wanted, AEP_LARGEST_PAGE), 1));
+	pages = aep_flow_list_connections(server, &filter, page_size(&filter, wanted));
 	while (wanted > 0 && (items = aep_flow_next_page(pages)) != NULL)
 	{
 		MemoryContextReset(page);

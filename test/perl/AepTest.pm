@@ -92,27 +92,63 @@ sub start_login_node
 
 =item login(node, user, password, sql, dbname)
 
-Runs SQL over TCP as Experience Platform would; returns { status, out, err }.
+Logs in over TCP as Experience Platform would, runs SQL, and leaves again;
+returns { out, err }.  One psql serves them all, as long as it gets in; between
+them it is a superuser in the database postgres.
 
 =cut
+
+my %visitors;
 
 sub login
 {
 	my ($node, $user, $password, $sql, $dbname) = @_;
-	my ($out, $err);
-	local $ENV{PGPASSWORD} = $password;
+	my $visitor = delete $visitors{$node} // open_session($node);
 
-	# in quotes, with quotes and backslashes escaped, as libpq reads it
-	my $connstr = join ' ', map { (my $value = $_->[1]) =~ s/([\\'])/\\$1/g; "$_->[0]='$value'" } (
-		[ host => '127.0.0.1' ], [ port => $node->port ], [ user => $user ],
-		[ dbname => $dbname // 'postgres' ]);
-	my $status = $node->psql(
-		'postgres', $sql // 'SELECT 1',
-		connstr => $connstr,
-		stdout => \$out,
-		stderr => \$err,
-		extra_params => ['-w']);
-	return { status => $status, out => $out, err => $err };
+	begin_sql(
+		$visitor,
+		_connect(
+			host => '127.0.0.1',
+			port => $node->port,
+			user => $user,
+			password => $password,
+			dbname => $dbname // 'postgres')
+		  . ($sql // 'SELECT 1'));
+	# psql ends if it does not get in
+	$visitor->{harness}->pump
+	  while $visitor->{harness}->pumpable && $visitor->{err} !~ /^the end\n/m;
+	if ($visitor->{err} !~ /^the end\n/m)
+	{
+		$visitor->{harness}->finish;
+		return { out => '', err => $visitor->{err} };
+	}
+	my $result = { out => end_sql($visitor), err => $visitor->{err} };
+	run_sql($visitor, '\connect -reuse-previous=off ' . _quoted($node->connstr('postgres')) . "\n");
+	$visitors{$node} = $visitor;
+	return $result;
+}
+
+# \connect to what is named, with values in quotes for libpq
+sub _connect
+{
+	my $connstr = '';
+
+	while (my ($name, $value) = splice @_, 0, 2)
+	{
+		$value =~ s/([\\'])/\\$1/g;
+		$connstr .= "$name='$value' ";
+	}
+	return '\connect -reuse-previous=off ' . _quoted($connstr) . "\n";
+}
+
+# an argument of a backslash command
+sub _quoted
+{
+	my ($text) = @_;
+
+	$text =~ s/\\/\\\\/g;
+	$text =~ s/'/''/g;
+	return "'$text'";
 }
 
 =item told_login(fake, id)
@@ -127,28 +163,31 @@ carried out; undef if there is none.
 sub told_login
 {
 	my ($fake, $id) = @_;
-	my $params;
+	my $told = $fake->{told} //= { seen => 0, params => {} };
 
-	foreach my $request ($fake->requests)
+	# what was looked at before is not decoded again
+	foreach my $request ($fake->requests($told->{seen}))
 	{
+		$told->{seen}++;
 		next unless ($request->{collection} // '') eq 'connections';
-		if ($request->{kind} eq 'POST' && ($request->{created} // '') eq $id)
+		if ($request->{kind} eq 'POST' && $request->{created})
 		{
-			$params = $request->{body}{auth}{params};
+			$told->{params}{ $request->{created} } = $request->{body}{auth}{params};
 		}
-		elsif ($request->{kind} eq 'PATCH'
-			&& $request->{path} =~ m{/\Q$id\E$}
-			&& _carried_out($request))
+		elsif ($request->{kind} eq 'PATCH' && _carried_out($request))
 		{
+			my ($patched) = $request->{path} =~ m{([^/]+)/?$};
 			foreach my $operation (@{ $request->{body} })
 			{
-				$params = $operation->{value} if $operation->{path} eq '/auth/params';
-				$params = $operation->{value}{params} if $operation->{path} eq '/auth';
+				$told->{params}{$patched} = $operation->{value} if $operation->{path} eq '/auth/params';
+				$told->{params}{$patched} = $operation->{value}{params} if $operation->{path} eq '/auth';
 			}
 		}
 	}
-	return $params unless $params && exists $params->{connectionString};
-	my %part = map { /^(\w+)=(.*)$/s ? (lc $1 => $2) : () } split /;/, $params->{connectionString};
+
+	my %params = %{ $told->{params}{$id} // return undef };
+	return \%params unless exists $params{connectionString};
+	my %part = map { /^(\w+)=(.*)$/s ? (lc $1 => $2) : () } split /;/, $params{connectionString};
 	return { username => $part{uid}, password => $part{password} };
 }
 
@@ -259,19 +298,20 @@ sub failing
 	return $stderr;
 }
 
-=item open_session(node, dbname)
+=item open_session(node, dbname, connstr)
 
 A psql that stays, and goes on after errors; its reports hold the SQLSTATE.
+The connection string, if there is one, is used instead of the node's.
 
 =cut
 
 sub open_session
 {
-	my ($node, $dbname) = @_;
+	my ($node, $dbname, $connstr) = @_;
 	my %session = (in => "\\set VERBOSITY verbose\n", out => '', err => '');
 
 	$session{harness} = IPC::Run::start(
-		[ 'psql', '-XAtq', '-d', $node->connstr($dbname // 'postgres') ],
+		[ 'psql', '-XAtq', '-d', $connstr // $node->connstr($dbname // 'postgres') ],
 		'<', \$session{in}, '>', \$session{out}, '2>', \$session{err},
 		IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
 	return \%session;
