@@ -6,6 +6,7 @@
 
 #include "access/xact.h"
 #include "executor/spi.h"
+#include "miscadmin.h"
 #include "nodes/parsenodes.h"
 
 #include "procedure.h"
@@ -22,6 +23,9 @@ aep_procedure_begin(FunctionCallInfo fcinfo, const char *name)
 				 errmsg("%s cannot be called inside a transaction block", name),
 				 errdetail("It commits between its steps, since what Experience Platform was "
 						   "told cannot be rolled back.")));
+	/* nothing is sent of which no note could be made here */
+	PreventCommandDuringRecovery(name);
+	PreventCommandIfReadOnly(name);
 	if (SPI_connect_ext(SPI_OPT_NONATOMIC) != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect_ext failed");
 }
