@@ -15,7 +15,7 @@ AepTest::create_server($node, $fake);
 # A psql session that runs one statement and then "SELECT 'alive'" in the background.
 sub start_session
 {
-	my ($dbname, $sql) = @_;
+	my ($dbname, $sql, %options) = @_;
 	my %session = (in => '', out => '', err => '');
 
 	$session{harness} = IPC::Run::start(
@@ -26,7 +26,7 @@ sub start_session
 	  . "SELECT 'alive';\n";
 	$session{harness}->pump until $session{out} =~ /pid (\d+)\n/;
 	($session{pid}) = $session{out} =~ /pid (\d+)\n/;
-	AepTest::wait_for_activity($node, $session{pid});
+	AepTest::wait_for_activity($node, $session{pid}) unless $options{ends_by_itself};
 	return \%session;
 }
 
@@ -90,7 +90,7 @@ foreach my $phase (sort keys %hanging)
 
 my $hang = "SELECT id FROM aep.create_base_connection('u', 'p', name => 'fault:stall=before_headers')";
 
-my $session = start_session('postgres', "SET statement_timeout = '1s'; $hang");
+my $session = start_session('postgres', "SET statement_timeout = '1s'; $hang", ends_by_itself => 1);
 end_time($session);
 like($session->{err}, qr/ERROR:  57014: canceling statement due to statement timeout/,
 	'statement_timeout');

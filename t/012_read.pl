@@ -226,7 +226,7 @@ foreach my $paging (qw(repeat loop empty))
 	my $name = "fault:on=LIST,paging=$paging x";
 
 	create($name);
-	$result = fails("paging=$paging", '08P01', 'SELECT * FROM ' . list($name));
+	$result = fails("paging=$paging", '08P01', "SET statement_timeout = '15s'; SELECT * FROM " . list($name) . '; RESET statement_timeout');
 	cmp_ok(scalar(@{ $result->{requests} }), '<=', 3, "paging=$paging: a few requests");
 }
 

@@ -105,14 +105,12 @@ sub login
 	my ($node, $user, $password, $sql, $dbname) = @_;
 	my $visitor = delete $visitors{$node} // open_session($node);
 
-	begin_sql(
-		$visitor,
-		_connect(
-			host => '127.0.0.1',
-			port => $node->port,
-			user => $user,
-			password => $password,
-			dbname => $dbname // 'postgres')
+	# \connect itself could not take every name
+	begin_sql($visitor,
+			'\setenv PGUSER ' . _quoted($user) . "\n"
+		  . '\setenv PGPASSWORD ' . _quoted($password) . "\n"
+		  . '\setenv PGDATABASE ' . _quoted($dbname // 'postgres') . "\n"
+		  . "\\connect -reuse-previous=off 'host=127.0.0.1 port=" . $node->port . "'\n"
 		  . ($sql // 'SELECT 1'));
 	# psql ends if it does not get in
 	$visitor->{harness}->pump
@@ -123,22 +121,11 @@ sub login
 		return { out => '', err => $visitor->{err} };
 	}
 	my $result = { out => end_sql($visitor), err => $visitor->{err} };
-	run_sql($visitor, '\connect -reuse-previous=off ' . _quoted($node->connstr('postgres')) . "\n");
+	run_sql($visitor,
+			"\\setenv PGUSER\n\\setenv PGPASSWORD\n\\setenv PGDATABASE\n"
+		  . '\connect -reuse-previous=off ' . _quoted($node->connstr('postgres')) . "\n");
 	$visitors{$node} = $visitor;
 	return $result;
-}
-
-# \connect to what is named, with values in quotes for libpq
-sub _connect
-{
-	my $connstr = '';
-
-	while (my ($name, $value) = splice @_, 0, 2)
-	{
-		$value =~ s/([\\'])/\\$1/g;
-		$connstr .= "$name='$value' ";
-	}
-	return '\connect -reuse-previous=off ' . _quoted($connstr) . "\n";
 }
 
 # an argument of a backslash command
