@@ -132,6 +132,14 @@ aep_parse_json(const char *text, size_t len, int encoding)
 #define AEP_HAVE_QUICK_EXIT 1
 #endif
 
+/*
+ * Before 8.0 it takes what came in on an idle connection for the answer to the
+ * next request.
+ */
+#if LIBCURL_VERSION_NUM < 0x080000
+#define AEP_IDLE_MUST_BE_SILENT 1
+#endif
+
 #endif /* LIBCURL_VERSION_NUM */
 
 #endif /* AEP_COMPAT_H */

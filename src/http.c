@@ -34,6 +34,12 @@
  */
 #define MAX_IDLE_SECONDS 30L
 
+/*
+ * Status lines, headers and trailers of all answers to one request.  libcurl
+ * keeps them, and sets no limit to trailers.
+ */
+#define MAX_HEADER_SIZE (256 * 1024)
+
 /* libcurl's part of an exchange. */
 typedef struct AepHttpTransfer
 {
@@ -45,6 +51,7 @@ typedef struct AepHttpTransfer
 	struct curl_slist *headers;
 	AepHttpRequest request; /* without headers and URL: libcurl has those */
 	int64 resume_at;		/* aep_http_now() time; -1: not pausing */
+	size_t header_size;
 	bool too_large;
 	bool no_memory;
 	bool begun; /* connected: the request may be on its way */
@@ -170,6 +177,10 @@ ensure_multi(void)
 	static bool initialized = false;
 	CURLM *fresh;
 
+#ifdef AEP_IDLE_MUST_BE_SILENT
+	if (multi != NULL && dlist_is_empty(&transfers) && aep_wait_idle_stirs())
+		discard_multi();
+#endif
 	if (multi != NULL)
 		return;
 
@@ -213,6 +224,21 @@ body_arrived(char *data, size_t size, size_t nmemb, void *arg)
 		return 0;
 	}
 	return len;
+}
+
+/* CURLOPT_HEADERFUNCTION; sees trailers as well */
+static size_t
+header_arrived(char *data, size_t size, size_t nmemb, void *arg)
+{
+	AepHttpTransfer *transfer = arg;
+
+	transfer->header_size += size * nmemb;
+	if (transfer->header_size > MAX_HEADER_SIZE)
+	{
+		transfer->too_large = true;
+		return 0;
+	}
+	return size * nmemb;
 }
 
 /*
@@ -353,6 +379,8 @@ set_callbacks(AepHttpTransfer *transfer)
 	SETOPT(easy, CURLOPT_ERRORBUFFER, transfer->error);
 	SETOPT(easy, CURLOPT_WRITEFUNCTION, body_arrived);
 	SETOPT(easy, CURLOPT_WRITEDATA, transfer);
+	SETOPT(easy, CURLOPT_HEADERFUNCTION, header_arrived);
+	SETOPT(easy, CURLOPT_HEADERDATA, transfer);
 	SETOPT(easy, CURLOPT_PREREQFUNCTION, request_begins);
 	SETOPT(easy, CURLOPT_PREREQDATA, transfer);
 	SETOPT(easy, CURLOPT_RESOLVER_START_FUNCTION, aep_wait_resolver_starts);
@@ -368,8 +396,12 @@ start_attempt(AepHttpTransfer *transfer)
 	CURLMcode code;
 
 	SETOPT(transfer->easy, CURLOPT_TIMEOUT_MS, (long) Max(left, 1));
+#ifdef AEP_IDLE_MUST_BE_SILENT
+	SETOPT(transfer->easy, CURLOPT_FRESH_CONNECT, aep_wait_idle_stirs() ? 1L : 0L);
+#endif
 	transfer->exchange.attempts++;
 	transfer->exchange.body.len = 0;
+	transfer->header_size = 0;
 	transfer->begun = false;
 	transfer->error[0] = '\0';
 	code = aep_wait_add(multi, transfer->easy);

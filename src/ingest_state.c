@@ -26,11 +26,15 @@
 	"etag, rotated_at, granted_schemas, granted_tables"
 #define COLUMN_COUNT 19
 
-#define SAVE                                                                                       \
-	"INSERT INTO aep.ingest_role (" COLUMNS ") VALUES ($1::text::name, $2::text::name, $3::uuid, " \
-	"$4, $5, $6, $7, $8::integer, $9::text::name, $10::integer, $11::text::name, "                 \
-	"$12::text::name, $13, $14, $15::boolean, $16, $17::timestamptz, $18::name[], $19::text[]) "   \
-	"ON CONFLICT (role_name) DO UPDATE SET (" COLUMNS ") = ROW(EXCLUDED.*)"
+/* Their values.  A later version of the table may have more columns. */
+#define PARAMETERS                                                                            \
+	"$1::text::name, $2::text::name, $3::uuid, $4, $5, $6, $7, $8::integer, $9::text::name, " \
+	"$10::integer, $11::text::name, $12::text::name, $13, $14, $15::boolean, $16, "           \
+	"$17::timestamptz, $18::name[], $19::text[]"
+
+#define SAVE                                                             \
+	"INSERT INTO aep.ingest_role (" COLUMNS ") VALUES (" PARAMETERS ") " \
+	"ON CONFLICT (role_name) DO UPDATE SET (" COLUMNS ") = ROW(" PARAMETERS ")"
 
 static const char *const step_names[] = {
 	[AEP_INGEST_ACTIVE] = "active",

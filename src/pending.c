@@ -11,6 +11,8 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/namespace.h"
+#include "common/string.h"
 #include "lib/ilist.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
@@ -27,14 +29,17 @@
 struct AepPending
 {
 	dlist_node node;
-	int level;	 /* transaction nesting level it belongs to */
-	bool sent;	 /* the request may have reached the service */
-	bool logged; /* its end is in the server log already */
-	char id[37]; /* "" while not known */
-	const char *server;
-	const char *quoted_server; /* as an SQL literal */
+	int level;	  /* transaction nesting level it belongs to */
+	bool sent;	  /* the request may have reached the service */
+	bool logged;  /* its end is in the server log already */
+	char id[37];  /* "" while not known */
+	int encoding; /* of a client that can be sent the texts; -1: none is known */
 	const char *collection;
-	char text[FLEXIBLE_ARRAY_MEMBER]; /* kind "name" */
+	const char *text;		/* kind "name" */
+	const char *text_ascii; /* for any client */
+	const char *server;
+	const char *server_literal; /* of SQL */
+	const char *server_literal_ascii;
 };
 
 static dlist_head entries = DLIST_STATIC_INIT(entries);
@@ -57,15 +62,22 @@ append(char *buffer, size_t size, const char *format, ...)
 	va_end(args);
 }
 
+/* LOG_SERVER_ONLY: what is sent to the client may fail, which an abort must not. */
 static void
 log_unknown(AepPending *entry)
 {
 	if (entry->logged)
 		return;
 	entry->logged = true;
-	ereport(LOG, (errmsg_internal("outcome unknown: create %s on server \"%s\"", entry->text,
-								  entry->server),
-				  errhidestmt(true), errhidecontext(true)));
+	ereport(LOG_SERVER_ONLY, (errmsg_internal("outcome unknown: create %s on server \"%s\"",
+											  entry->text, entry->server),
+							  errhidestmt(true), errhidecontext(true)));
+}
+
+static bool
+is_for_client(const AepPending *entry)
+{
+	return entry->encoding == pg_get_client_encoding();
 }
 
 /* One entry of the hint: the deleting statement, joined with its neighbours'. */
@@ -73,28 +85,32 @@ static void
 append_deletion(const AepPending *entry, const AepPending *previous)
 {
 	bool connections = strcmp(entry->collection, "connections") == 0;
+	const char *server;
 
 	if (entry->id[0] == '\0')
 		return;
+	server = is_for_client(entry) ? entry->server_literal : entry->server_literal_ascii;
 	append(report_hint, sizeof(report_hint), "%s", previous != NULL ? " " : "To delete: ");
 	if (connections)
 		append(report_hint, sizeof(report_hint), "SELECT aep.delete_connection('%s', %s);",
-			   entry->id, entry->quoted_server);
+			   entry->id, server);
 	else
 		append(report_hint, sizeof(report_hint),
 			   "SELECT status FROM aep.request('DELETE', '/flowservice/%s/%s', server => %s);",
-			   entry->collection, entry->id, entry->quoted_server);
+			   entry->collection, entry->id, server);
 }
 
 static void
 append_entry(const AepPending *entry, int position)
 {
+	const char *text = is_for_client(entry) ? entry->text : entry->text_ascii;
+
 	if (position > 0)
 		append(report_detail, sizeof(report_detail), ", ");
 	if (entry->id[0] != '\0')
-		append(report_detail, sizeof(report_detail), "%s (%s)", entry->id, entry->text);
+		append(report_detail, sizeof(report_detail), "%s (%s)", entry->id, text);
 	else
-		append(report_detail, sizeof(report_detail), "%s (outcome unknown)", entry->text);
+		append(report_detail, sizeof(report_detail), "%s (outcome unknown)", text);
 }
 
 /* Tells of all entries of this nesting level and deeper, and forgets them. */
@@ -103,6 +119,7 @@ report_lost(int level, const char *what)
 {
 	dlist_mutable_iter iter;
 	const AepPending *deleted = NULL;
+	ErrorContextCallback *outer = error_context_stack;
 	int count = 0;
 
 	report_detail[0] = '\0';
@@ -130,6 +147,8 @@ report_lost(int level, const char *what)
 	if (count > MAX_REPORTED)
 		append(report_detail, sizeof(report_detail), ", and %d more: see the server log",
 			   count - MAX_REPORTED);
+	/* the context that PL/pgSQL adds shows statements with their literals */
+	error_context_stack = NULL;
 	ereport(WARNING,
 			(errmsg_plural("%d object in Experience Platform is not undone by %s",
 						   "%d objects in Experience Platform are not undone by %s", count, count,
@@ -138,6 +157,7 @@ report_lost(int level, const char *what)
 			 report_hint[0] != '\0' ? errhint("%s", report_hint)
 									: errhint("Look for it in Experience Platform by its name."),
 			 errhidestmt(true), errhidecontext(true)));
+	error_context_stack = outer;
 }
 
 static void
@@ -186,13 +206,57 @@ subtransaction_ended(SubXactEvent event, SubTransactionId subid, SubTransactionI
 	}
 }
 
+/*
+ * Can the client be sent this text?  Asked in good time, since a conversion
+ * that fails raises an error, and in an abort that must not happen.
+ */
+static bool
+can_be_sent(const char *text)
+{
+	int client = pg_get_client_encoding();
+	int server = GetDatabaseEncoding();
+	int len = (int) strlen(text);
+	int converted;
+	unsigned char *scratch;
+	Oid proc;
+
+	if (pg_is_ascii(text) || client == server || client == PG_SQL_ASCII)
+		return true;
+	if (server == PG_SQL_ASCII)
+		return pg_verify_mbstr(client, text, len, true);
+	proc = FindDefaultConversionProc(server, client);
+	if (!OidIsValid(proc))
+		return false;
+	scratch = palloc(len * MAX_CONVERSION_GROWTH + 1);
+	converted = pg_do_encoding_conversion_buf(
+		proc, server, client, unconstify(unsigned char *, (const unsigned char *) text), len,
+		scratch, len * MAX_CONVERSION_GROWTH + 1, true);
+	pfree(scratch);
+	return converted == len;
+}
+
+/* A copy for the life of the transaction, with a question mark for what is not ASCII. */
+static const char *
+ascii_copy(const char *text)
+{
+	char *copy = MemoryContextStrdup(TopTransactionContext, text);
+
+	for (char *c = copy; *c != '\0'; c++)
+	{
+		if (IS_HIGHBIT_SET(*c))
+			*c = '?';
+	}
+	return copy;
+}
+
 AepPending *
 aep_pending_register(const char *kind, const char *collection, const char *name, const char *server)
 {
 	static bool registered = false;
 	AepPending *entry;
-	int shown = pg_mbcliplen(name, (int) strlen(name), MAX_NAME_SHOWN);
-	size_t size = strlen(kind) + shown + sizeof(" \"...\"");
+	int encoding = GetDatabaseEncoding() == PG_SQL_ASCII ? PG_UTF8 : GetDatabaseEncoding();
+	int shown = pg_encoding_mbcliplen(encoding, name, (int) strlen(name), MAX_NAME_SHOWN);
+	MemoryContext caller;
 
 	if (!registered)
 	{
@@ -200,13 +264,18 @@ aep_pending_register(const char *kind, const char *collection, const char *name,
 		RegisterSubXactCallback(subtransaction_ended, NULL);
 		registered = true;
 	}
-	entry = MemoryContextAllocZero(TopTransactionContext, offsetof(AepPending, text) + size);
+	caller = MemoryContextSwitchTo(TopTransactionContext);
+	entry = palloc0(sizeof(AepPending));
 	entry->level = GetCurrentTransactionNestLevel();
-	entry->server = MemoryContextStrdup(TopTransactionContext, server);
-	entry->quoted_server = MemoryContextStrdup(TopTransactionContext, quote_literal_cstr(server));
-	entry->collection = MemoryContextStrdup(TopTransactionContext, collection);
-	snprintf(entry->text, size, "%s \"%.*s%s\"", kind, shown, name,
-			 name[shown] != '\0' ? "..." : "");
+	entry->collection = pstrdup(collection);
+	entry->text = psprintf("%s \"%.*s%s\"", kind, shown, name, name[shown] != '\0' ? "..." : "");
+	entry->text_ascii = ascii_copy(entry->text);
+	entry->server = pstrdup(server);
+	entry->server_literal = quote_literal_cstr(server);
+	entry->server_literal_ascii = ascii_copy(entry->server_literal);
+	MemoryContextSwitchTo(caller);
+	entry->encoding =
+		can_be_sent(entry->text) && can_be_sent(entry->server) ? pg_get_client_encoding() : -1;
 	dlist_push_tail(&entries, &entry->node);
 	return entry;
 }
@@ -224,9 +293,9 @@ aep_pending_created(AepPending *pending, const char *id)
 	if (id == NULL)
 		return;
 	strlcpy(pending->id, id, sizeof(pending->id));
-	ereport(LOG, (errmsg_internal("created %s with id %s on server \"%s\"", pending->text, id,
-								  pending->server),
-				  errhidestmt(true), errhidecontext(true)));
+	ereport(LOG_SERVER_ONLY, (errmsg_internal("created %s with id %s on server \"%s\"",
+											  pending->text, id, pending->server),
+							  errhidestmt(true), errhidecontext(true)));
 	pending->logged = true;
 }
 
@@ -241,8 +310,11 @@ void
 aep_pending_forget(AepPending *pending)
 {
 	dlist_delete(&pending->node);
-	pfree(unconstify(char *, pending->server));
-	pfree(unconstify(char *, pending->quoted_server));
 	pfree(unconstify(char *, pending->collection));
+	pfree(unconstify(char *, pending->text));
+	pfree(unconstify(char *, pending->text_ascii));
+	pfree(unconstify(char *, pending->server));
+	pfree(unconstify(char *, pending->server_literal));
+	pfree(unconstify(char *, pending->server_literal_ascii));
 	pfree(pending);
 }

@@ -13,6 +13,7 @@
 #include "postgres.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -254,6 +255,19 @@ aep_wait_detach(void)
 		forget_socket(fd);
 	wait_set_stale = true;
 	timer_due = -1;
+}
+
+bool
+aep_wait_idle_stirs(void)
+{
+	for (int fd = 0; fd < socket_slots; fd++)
+	{
+		struct pollfd idle = {.fd = fd, .events = POLLIN};
+
+		if (sockets[fd].opened && sockets[fd].wanted == 0 && poll(&idle, 1, 0) > 0)
+			return true;
+	}
+	return false;
 }
 
 CURLMcode

@@ -30,6 +30,12 @@ extern int aep_wait_close_socket(void *arg, curl_socket_t fd);
 extern int aep_wait_resolver_starts(void *resolver, void *reserved, void *arg);
 
 /*
+ * Has something come in on a connection that waits for its next request, or
+ * did the other end close it?
+ */
+extern bool aep_wait_idle_stirs(void);
+
+/*
  * curl_multi_add_handle() and curl_multi_remove_handle(), with signals blocked
  * from the start of a name look-up on.  No throw.
  */
