@@ -109,9 +109,10 @@ build_form(const AepServer *server, const char *secret, AepBuffer *form)
 						errdetail("Could not build the request for an access token.")));
 }
 
-/* Sends the form and returns the seconds the token lives; raises every failure. */
+/* Sends the form and returns the seconds the token lives; 0: *error says why there is none. */
 static int64
-exchange_token(const AepServer *server, TokenRequest *token_request, int64 deadline)
+exchange_token(const AepServer *server, TokenRequest *token_request, int64 deadline,
+			   AepError *error)
 {
 	static const AepHttpHeader headers[] = {
 		{"Accept", "application/json"},
@@ -137,7 +138,6 @@ exchange_token(const AepServer *server, TokenRequest *token_request, int64 deadl
 	};
 	AepHttpExchange *exchange;
 	AepReplyStatus status;
-	AepError error;
 	int64 life;
 
 	aep_secrets_add(&secrets, secret);
@@ -150,30 +150,37 @@ exchange_token(const AepServer *server, TokenRequest *token_request, int64 deadl
 	aep_http_wait(exchange);
 	if (exchange->outcome != AEP_HTTP_COMPLETE || exchange->status / 100 != 2)
 	{
-		aep_error_from_exchange(&context, exchange, &error);
-		aep_error_raise(&error);
+		aep_error_from_exchange(&context, exchange, error);
+		return 0;
 	}
 	status = aep_reply_token(exchange->body.data, exchange->body.len, &token_request->token, &life);
 	if (status != AEP_REPLY_OK)
 	{
-		aep_error_token_not_understood(&context, exchange, aep_reply_status_text(status), &error);
-		aep_error_raise(&error);
+		aep_error_token_not_understood(&context, exchange, aep_reply_status_text(status), error);
+		return 0;
 	}
 	aep_http_end(exchange);
 	return life;
 }
 
-/* Fetches a token into the entry. */
-static void
-fetch_token(const AepServer *server, CachedToken *entry, int64 deadline)
+/* Fetches a token into the entry; false: *error says why there is none. */
+static bool
+fetch_token(const AepServer *server, CachedToken *entry, int64 deadline, AepError *error)
 {
 	MemoryContext memory =
 		AllocSetContextCreate(CurrentMemoryContext, "aep token", ALLOCSET_SMALL_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(memory);
 	TokenRequest *request = begin_request(memory);
 	int64 started = aep_http_now();
-	int64 life = exchange_token(server, request, deadline) * 1000;
+	int64 life = exchange_token(server, request, deadline, error) * 1000;
 
+	if (life == 0)
+	{
+		MemoryContextSwitchTo(caller);
+		aep_error_copy(error);
+		MemoryContextDelete(memory);
+		return false;
+	}
 	aep_buffer_free(&entry->token);
 	entry->token = request->token;
 	request->token = (AepBuffer){0};
@@ -182,10 +189,22 @@ fetch_token(const AepServer *server, CachedToken *entry, int64 deadline)
 	entry->expires_at = TimestampTzPlusMilliseconds(entry->fetched_at, life);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(memory);
+	return true;
 }
 
 const char *
 aep_access_token(const AepServer *server, int64 deadline)
+{
+	AepError error;
+	const char *token = aep_access_token_try(server, deadline, &error);
+
+	if (token == NULL)
+		aep_error_raise(&error);
+	return token;
+}
+
+const char *
+aep_access_token_try(const AepServer *server, int64 deadline, AepError *error)
 {
 	CachedToken *entry;
 
@@ -200,8 +219,9 @@ aep_access_token(const AepServer *server, int64 deadline)
 				 errhint("Use ALTER USER MAPPING ... OPTIONS (ADD client_secret '...').")));
 
 	entry = find_entry(server);
-	if (entry->token.len == 0 || entry->renew_at <= aep_http_now())
-		fetch_token(server, entry, deadline);
+	if ((entry->token.len == 0 || entry->renew_at <= aep_http_now()) &&
+		!fetch_token(server, entry, deadline, error))
+		return NULL;
 	return entry->token.data;
 }
 

@@ -8,6 +8,7 @@
 
 #include "datatype/timestamp.h"
 
+#include "error.h"
 #include "server.h"
 
 /*
@@ -18,6 +19,9 @@
  * and what error.c says of a failed exchange.
  */
 extern const char *aep_access_token(const AepServer *server, int64 deadline);
+
+/* The same, but a failed exchange is no error: NULL, and *error says why. */
+extern const char *aep_access_token_try(const AepServer *server, int64 deadline, AepError *error);
 
 /*
  * The service refused this token.  True if another one can be had: it was

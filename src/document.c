@@ -4,6 +4,8 @@
  */
 #include "postgres.h"
 
+#include <ctype.h>
+
 #include "common/jsonapi.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
@@ -18,6 +20,7 @@
 #include "encoding.h"
 #include "escape.h"
 #include "reply.h"
+#include "utf8.h"
 
 /* Is it JSON?  Asked first, since jsonb_in() would raise an error of its own. */
 static bool
@@ -122,7 +125,7 @@ decode(const char *data, size_t len)
 {
 	char *copy;
 
-	if (aep_reply_text(data, len) == AEP_REPLY_OK)
+	if (aep_utf8_is_valid(data, len) && memchr(data, '\0', len) == NULL)
 		return aep_from_utf8(pnstrdup(data, len));
 	copy = palloc(4 * len + 1);
 	aep_mask(NULL, data, len, copy, 4 * len + 1);
@@ -176,6 +179,18 @@ aep_document_text(JsonbContainer *object, const char *name)
 		default:
 			return NULL;
 	}
+}
+
+char *
+aep_document_id(JsonbContainer *entity)
+{
+	char *id = aep_document_text(entity, "id");
+
+	if (id == NULL || !aep_reply_is_uuid(id))
+		ereport(ERROR, (errcode(ERRCODE_PROTOCOL_VIOLATION),
+						errmsg("could not understand an answer of Experience Platform"),
+						errdetail("It holds an entity whose \"id\" is not a UUID.")));
+	return id;
 }
 
 bool

@@ -254,6 +254,14 @@ aep_error_token_not_understood(const AepErrorContext *context, AepHttpExchange *
 }
 
 void
+aep_error_copy(AepError *error)
+{
+	error->message = pstrdup(error->message);
+	error->detail = error->detail != NULL ? pstrdup(error->detail) : NULL;
+	error->hint = error->hint != NULL ? pstrdup(error->hint) : NULL;
+}
+
+void
 aep_error_raise(const AepError *error)
 {
 	ereport(ERROR, (errcode(error->sqlstate), errmsg_internal("%s", error->message),

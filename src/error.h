@@ -47,6 +47,9 @@ extern void aep_error_token_not_understood(const AepErrorContext *context,
 										   AepHttpExchange *exchange, const char *why,
 										   AepError *error);
 
+/* Copies the texts into the current context. */
+extern void aep_error_copy(AepError *error);
+
 /* Raises it. */
 pg_noreturn extern void aep_error_raise(const AepError *error);
 

@@ -108,8 +108,15 @@ static const char *
 prepare_authorization(AepCall *call)
 {
 	static const char scheme[] = "Bearer ";
-	const char *token = aep_access_token(call->server, call->deadline);
+	const char *token = aep_access_token_try(call->server, call->deadline, &call->token_error);
 
+	if (token == NULL && !call->in_batch)
+		aep_error_raise(&call->token_error);
+	if (token == NULL) /* the other items of a batch go on */
+	{
+		call->no_token = true;
+		return NULL;
+	}
 	aep_buffer_free(&call->token);
 	if (!aep_buffer_append(&call->token, scheme, strlen(scheme)) ||
 		!aep_buffer_append(&call->token, token, strlen(token)))
@@ -124,6 +131,7 @@ send_request(AepCall *call)
 {
 	const AepServer *server = call->server;
 	const char *authorization = prepare_authorization(call);
+
 	AepHttpHeader *headers = palloc((MAX_OWN_HEADERS + call->nheaders) * sizeof(AepHttpHeader));
 	AepHttpRequest request = {
 		.method = call->context.method,
@@ -140,7 +148,8 @@ send_request(AepCall *call)
 		.in_batch = call->in_batch,
 	};
 
-	call->exchange = aep_http_start(&request);
+	if (authorization != NULL)
+		call->exchange = aep_http_start(&request);
 }
 
 void
@@ -172,6 +181,8 @@ token_refused(const AepHttpExchange *exchange)
 bool
 aep_call_is_over(AepCall *call)
 {
+	if (call->no_token)
+		return true;
 	if (call->exchange->outcome == AEP_HTTP_PENDING)
 		return false;
 	if (!token_refused(call->exchange) ||
@@ -186,7 +197,7 @@ aep_call_is_over(AepCall *call)
 	if (call->pending != NULL)
 		*aep_pending_sent(call->pending) = false; /* it was refused, so nothing was done */
 	aep_call_start(call);
-	return false;
+	return call->no_token;
 }
 
 void
@@ -222,6 +233,15 @@ aep_call_succeeded(AepCall *call, AepError *error)
 {
 	AepHttpExchange *exchange = call->exchange;
 
+	if (call->no_token)
+	{
+		*error = call->token_error;
+		aep_error_copy(error);
+		if (call->pending != NULL)
+			aep_pending_forget(call->pending);
+		call->pending = NULL;
+		return false;
+	}
 	if (exchange->outcome == AEP_HTTP_COMPLETE && exchange->status / 100 == 2)
 		return true;
 	aep_error_from_exchange(&call->context, exchange, error);

@@ -44,7 +44,9 @@ typedef struct AepCall
 	const char *path;
 	int64 deadline; /* aep_http_now() time by which all of it must end */
 	AepBuffer token;
-	bool renewed; /* the access token was, for this call */
+	bool renewed;  /* the access token was, for this call */
+	bool no_token; /* in a batch: there is none to be had */
+	AepError token_error;
 	int nsecrets; /* without the token */
 	MemoryContextCallback release;
 } AepCall;

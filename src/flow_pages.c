@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "common/hashfn.h"
+#include "lib/stringinfo.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 
@@ -190,19 +191,32 @@ aep_flow_next_page(AepPages *pages)
 	return items;
 }
 
-pg_noreturn static void several_of_name(const char *name, Jsonb *first, Jsonb *second);
+/* As many ids are named when several connections have a name. */
+#define MAX_NAMESAKES 20
+
+pg_noreturn static void several_of_name(const char *name, const char *ids);
 
 static void
-several_of_name(const char *name, Jsonb *first, Jsonb *second)
+several_of_name(const char *name, const char *ids)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_DUPLICATE_OBJECT),
 			 errmsg("several base connections in Experience Platform are named \"%s\"", name),
-			 errdetail("Among them are %s and %s.", aep_document_text(&first->root, "id"),
-					   aep_document_text(&second->root, "id")),
+			 errdetail("They are %s.", ids),
 			 errhint("Look at them with aep.connections(name => ...), and delete or rename all "
 					 "but one.")));
 	pg_unreachable();
+}
+
+static bool
+has_name(Jsonb *entity, const char *name)
+{
+	char *text = entity != NULL ? aep_document_text(&entity->root, "name") : NULL;
+	bool result = text != NULL && strcmp(text, name) == 0;
+
+	if (text != NULL)
+		pfree(text);
+	return result;
 }
 
 Jsonb *
@@ -214,23 +228,35 @@ aep_flow_find_by_name(const AepServer *server, const char *name)
 	};
 	AepPages *pages = aep_flow_list_connections(server, &filter, AEP_LARGEST_PAGE);
 	Jsonb *found = NULL;
+	int count = 0;
+	StringInfoData ids;
 	JsonbContainer *items;
 
+	initStringInfo(&ids);
 	while ((items = aep_flow_next_page(pages)) != NULL)
 	{
 		for (int i = 0; i < aep_document_length(items); i++)
 		{
 			Jsonb *entity = aep_document_element(items, i);
-			char *entity_name = entity != NULL ? aep_document_text(&entity->root, "name") : NULL;
 
-			if (entity_name == NULL || strcmp(entity_name, name) != 0)
+			/* a name that the service cannot filter by makes this a list of all */
+			if (!has_name(entity, name))
+			{
+				if (entity != NULL)
+					pfree(entity);
 				continue;
-			if (found != NULL)
-				several_of_name(name, found, entity);
+			}
+			if (count++ < MAX_NAMESAKES)
+				appendStringInfo(&ids, "%s%s", found != NULL ? ", " : "",
+								 aep_document_id(&entity->root));
 			found = entity;
 		}
 	}
 	aep_flow_end_pages(pages);
+	if (count > MAX_NAMESAKES)
+		appendStringInfo(&ids, ", and %d more", count - MAX_NAMESAKES);
+	if (count > 1)
+		several_of_name(name, ids.data);
 	return found;
 }
 

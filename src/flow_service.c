@@ -61,8 +61,8 @@ aep_flow_create_begin(const AepServer *server, const AepBaseConnection *connecti
 		aep_call_out_of_memory();
 	MemoryContextSwitchTo(caller);
 	call->in_batch = in_batch;
-	call->pending =
-		aep_pending_register("base connection", "connections", connection->name, server->name);
+	call->pending = aep_pending_register("base connection", AEP_CONNECTIONS_PATH, connection->name,
+										 server->name);
 	aep_call_start(call);
 	return call;
 }

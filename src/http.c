@@ -307,11 +307,15 @@ set_method(AepHttpTransfer *transfer, const AepHttpRequest *request)
 
 	for (int i = 0; i < request->nheaders; i++)
 		add_header(transfer, request->headers[i].name, request->headers[i].value);
-	if (request->body != NULL)
+	/* a POST without a body says so: gateways may answer 411 else */
+	if (request->body != NULL || strcmp(request->method, "POST") == 0)
 	{
 		SETOPT(easy, CURLOPT_POST, 1L);
 		SETOPT(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t) request->body_len);
-		SETOPT(easy, CURLOPT_POSTFIELDS, request->body); /* not copied */
+		SETOPT(easy, CURLOPT_POSTFIELDS,
+			   request->body != NULL ? request->body : ""); /* not copied */
+		if (request->body == NULL)
+			add_header(transfer, "Content-Type", "");
 		/* else libcurl asks for 100-continue before it sends 1 MB */
 		add_header(transfer, "Expect", "");
 	}
@@ -602,6 +606,12 @@ aep_http_wait(AepHttpExchange *exchange)
 {
 	while (exchange->outcome == AEP_HTTP_PENDING)
 		aep_http_step(-1);
+}
+
+void
+aep_http_forget_throttle(void)
+{
+	throttled_until = 0;
 }
 
 int64

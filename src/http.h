@@ -110,6 +110,9 @@ extern void aep_http_step(long max_ms);
  */
 extern int64 aep_http_throttled_until(void);
 
+/* What an earlier call was told is not about the requests that follow. */
+extern void aep_http_forget_throttle(void);
+
 /* Calls visit for each response header, in their order; both valid only then. */
 extern void aep_http_each_header(AepHttpExchange *exchange,
 								 void (*visit)(const char *name, const char *value, void *arg),

@@ -84,7 +84,7 @@ is_for_client(const AepPending *entry)
 static void
 append_deletion(const AepPending *entry, const AepPending *previous)
 {
-	bool connections = strcmp(entry->collection, "connections") == 0;
+	bool connections = strcmp(entry->collection, "/flowservice/connections") == 0;
 	const char *server;
 
 	if (entry->id[0] == '\0')
@@ -96,7 +96,7 @@ append_deletion(const AepPending *entry, const AepPending *previous)
 			   entry->id, server);
 	else
 		append(report_hint, sizeof(report_hint),
-			   "SELECT status FROM aep.request('DELETE', '/flowservice/%s/%s', server => %s);",
+			   "SELECT status FROM aep.request('DELETE', '%s/%s', server => %s);",
 			   entry->collection, entry->id, server);
 }
 

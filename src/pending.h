@@ -16,7 +16,8 @@ typedef struct AepPending AepPending;
 
 /*
  * Registers an object that is about to be created; "kind" is a noun such as
- * "base connection", "collection" Flow Service's for that kind ("connections").
+ * "base connection", "collection" the path that it will be below
+ * ("/flowservice/connections").
  * All text in the database's encoding, copied.  Throws only for want of
  * memory.  The entry lives as long as the transaction, or until
  * aep_pending_forget().

@@ -124,6 +124,62 @@ check_bytes(const char *text, size_t len)
 	return values > MAX_VALUES ? AEP_REPLY_NOT_JSON : status;
 }
 
+/* As deep, and with as long numbers, as PostgreSQL's reader takes without an error. */
+#define MAX_DEPTH 4000
+#define MAX_DIGITS 100000
+#define MAX_EXPONENT 10000
+
+/*
+ * Whether JSON keeps within what PostgreSQL's reader takes: beyond that it
+ * raises an error of its own.  Says nothing of text that is not JSON.
+ */
+static bool
+keeps_limits(const char *text, size_t len)
+{
+	size_t depth = 0;
+	size_t digits = 0;
+	long exponent = -1; /* -1: not in one */
+	bool in_string = false;
+
+	for (size_t i = 0; i < len; i++)
+	{
+		char c = text[i];
+
+		if (in_string)
+		{
+			if (c == '\\')
+				i++;
+			else if (c == '"')
+				in_string = false;
+			continue;
+		}
+		if (c >= '0' && c <= '9')
+		{
+			if (exponent >= 0)
+				exponent = exponent * 10 + (c - '0');
+			if (++digits > MAX_DIGITS || exponent > MAX_EXPONENT)
+				return false;
+			continue;
+		}
+		if ((c == 'e' || c == 'E') && digits > 0)
+		{
+			exponent = 0;
+			continue;
+		}
+		if (c == '.' || ((c == '+' || c == '-') && exponent == 0))
+			continue;
+		digits = 0;
+		exponent = -1;
+		if (c == '"')
+			in_string = true;
+		else if ((c == '[' || c == '{') && ++depth > MAX_DEPTH)
+			return false;
+		else if ((c == ']' || c == '}') && depth > 0)
+			depth--;
+	}
+	return true;
+}
+
 AepReplyStatus
 aep_reply_text(const char *body, size_t len)
 {
@@ -143,7 +199,7 @@ aep_reply_text(const char *body, size_t len)
 		if (check_escape(at, len - (at - body)) == AEP_REPLY_NUL)
 			return AEP_REPLY_NUL;
 	}
-	return AEP_REPLY_OK;
+	return keeps_limits(body, len) ? AEP_REPLY_OK : AEP_REPLY_NOT_JSON;
 }
 
 /*

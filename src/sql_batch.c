@@ -50,7 +50,9 @@ typedef struct Batch
 	int in_flight;
 	int window; /* requests allowed in flight */
 	bool at_end;
-	char *warned_host; /* already warned of */
+	char *warned_host;	  /* already warned of */
+	bool no_token;		  /* none is to be had any more: no item is begun */
+	AepError token_error; /* says why */
 } Batch;
 
 AEP_SQL_FUNCTION(aep_base_connection_spec);
@@ -119,6 +121,13 @@ begin_item(Batch *batch, Datum spec, bool is_null)
 		if (aep_connection_arguments(arguments, batch->server, &default_type, &connection,
 									 &item->error))
 		{
+			if (batch->no_token)
+			{
+				item->error = batch->token_error;
+				item->name = connection.name;
+				MemoryContextSwitchTo(caller);
+				return;
+			}
 			warn_unreachable(batch, connection.host);
 			item->call = aep_flow_create_begin(batch->server, &connection, true);
 			batch->in_flight++;
@@ -135,6 +144,14 @@ finish_item(Batch *batch, BatchItem *item)
 	MemoryContext caller = MemoryContextSwitchTo(item->memory);
 
 	item->created = aep_flow_create_finish(item->call, &item->answer, &item->error);
+	if (item->call->no_token && !batch->no_token)
+	{
+		MemoryContextSwitchTo(GetMemoryChunkContext(batch));
+		batch->no_token = true;
+		batch->token_error = item->error;
+		aep_error_copy(&batch->token_error);
+		MemoryContextSwitchTo(item->memory);
+	}
 	aep_call_end(item->call);
 	item->call = NULL;
 	batch->in_flight--;
@@ -206,10 +223,10 @@ collect_items(Batch *batch, AepRow *row)
 static void
 wait_for_items(Batch *batch)
 {
-	int64 pause = aep_http_throttled_until() - aep_http_now();
+	int64 pause = batch->at_end ? 0 : aep_http_throttled_until() - aep_http_now();
 
 	if (batch->in_flight > 0 || pause > 0)
-		aep_http_step(!batch->at_end && pause > 0 ? (long) pause : -1);
+		aep_http_step(pause > 0 ? (long) pause : -1);
 }
 
 AEP_SQL_FUNCTION(aep_create_base_connections);
@@ -230,14 +247,16 @@ aep_create_base_connections(PG_FUNCTION_ARGS)
 	batch = palloc0(sizeof(Batch));
 	batch->server = aep_server_get(aep_argument_server(fcinfo, 1), false);
 	batch->window = batch->server->concurrency;
+	aep_flow_check_access(batch->server); /* without a token: no batch */
+	aep_http_forget_throttle();
 	specs = PG_GETARG_ARRAYTYPE_P(0);
 	batch->specs = array_create_iterator(specs, 0, NULL);
 	batch->spec_type = lookup_rowtype_tupdesc_copy(ARR_ELEMTYPE(specs), -1);
 
 	while (!batch->at_end || batch->stored < batch->begun)
 	{
+		collect_items(batch, &row); /* before: each that ended makes room for another */
 		fill_window(batch);
-		collect_items(batch, &row);
 		wait_for_items(batch);
 	}
 	array_free_iterator(batch->specs);

@@ -256,7 +256,7 @@ ensure_connection(const AepServer *server, const AepBaseConnection *wanted,
 		return "created";
 	}
 
-	id = aep_document_text(&entity->root, "id");
+	id = aep_document_id(&entity->root);
 	find_differences(entity, wanted, replace_credentials, &change);
 	if (change.description != NULL || change.state != NULL || change.has_auth)
 	{

@@ -20,7 +20,6 @@ static void
 fill_connection(AepRow *row, Jsonb *connection)
 {
 	JsonbContainer *entity = &connection->root;
-	char *id = aep_document_text(entity, "id");
 	char *spec = aep_document_text(aep_document_member(entity, "connectionSpec"), "id");
 	TimestampTz created_at;
 	TimestampTz updated_at;
@@ -29,10 +28,7 @@ fill_connection(AepRow *row, Jsonb *connection)
 
 	created_at = aep_document_time(entity, "createdAt", &created_unknown);
 	updated_at = aep_document_time(entity, "updatedAt", &updated_unknown);
-	if (id == NULL || !aep_reply_is_uuid(id))
-		ereport(ERROR, (errcode(ERRCODE_PROTOCOL_VIOLATION),
-						errmsg("Experience Platform shows a connection without a usable id")));
-	aep_row_uuid(row, id);
+	aep_row_uuid(row, aep_document_id(entity));
 	aep_row_text(row, aep_document_text(entity, "name"));
 	aep_row_text(row, aep_document_text(entity, "description"));
 	aep_row_text(row, aep_document_text(entity, "state"));

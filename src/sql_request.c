@@ -137,11 +137,17 @@ read_pairs(FunctionCallInfo fcinfo, int number, const char *argument, Pairs *pai
 	if (!JB_ROOT_IS_OBJECT(object))
 		aep_argument_refused(argument, "It must be a JSON object of names and values.", NULL);
 	iterator = JsonbIteratorInit(&object->root);
-	while ((token = JsonbIteratorNext(&iterator, &value, false)) != WJB_DONE)
+	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
 	{
 		if (token == WJB_KEY)
 			name = pnstrdup(value.val.string.val, value.val.string.len);
-		else if (token == WJB_VALUE || token == WJB_ELEM)
+		else if (token == WJB_VALUE && value.type == jbvBinary &&
+				 JsonContainerIsArray(value.val.binary.data))
+		{
+			for (int i = 0; i < aep_document_length(value.val.binary.data); i++)
+				add_pair(pairs, name, getIthJsonbValueFromContainer(value.val.binary.data, i));
+		}
+		else if (token == WJB_VALUE)
 			add_pair(pairs, name, &value);
 	}
 }
@@ -232,13 +238,15 @@ read_body(FunctionCallInfo fcinfo, AepCall *call)
 	explicit_bzero(text, strlen(text)); /* it may hold a password */
 }
 
-/* The last part of a path like /flowservice/flows, for "SELECT aep.request('DELETE', ...)". */
+/* The path without slashes at its end: what was created is behind it. */
 static const char *
 collection_of(const char *path)
 {
-	static const char prefix[] = "/flowservice/";
+	size_t len = strlen(path);
 
-	return strncmp(path, prefix, strlen(prefix)) == 0 ? path + strlen(prefix) : path + 1;
+	while (len > 0 && path[len - 1] == '/')
+		len--;
+	return pnstrdup(path, len);
 }
 
 /* A POST that creates nothing. */
