@@ -34,7 +34,7 @@ $(OBJS): $(wildcard $(srcdir)/src/*.h)
 # and IPC::Run, so plain installcheck does not run them.  With DESTDIR they use
 # the PostgreSQL there.
 PROVE_TESTS ?= $(sort $(wildcard $(srcdir)/t/*.pl))
-.PHONY: tapcheck unitcheck check-asan check-valgrind format
+.PHONY: tapcheck unitcheck check-asan check-valgrind dist format
 tapcheck:
 	rm -rf '$(CURDIR)/tmp_check'
 	mkdir -p '$(CURDIR)/tmp_check/log'
@@ -49,6 +49,10 @@ unitcheck:
 # The extension in the server, under the sanitizers and under valgrind.
 check-asan check-valgrind:
 	$(srcdir)/scripts/$@
+
+# aep-VERSION.zip, as PGXN takes it, of what is committed.
+dist:
+	$(srcdir)/scripts/dist
 
 format:
 	clang-format -i $(wildcard $(addprefix $(srcdir)/,src/*.[ch] test/*/*.[ch] bench/*.[ch]))
