@@ -15,7 +15,16 @@ SELECT format('CREATE SERVER %I FOREIGN DATA WRAPPER aep OPTIONS (org_id %L, san
 FROM (VALUES ('http', 'http', :'http'), ('https', 'https', :'https'),
              ('https1', 'https', :'https1')) protocols (protocol, scheme, port),
      (VALUES ('', ''), ('_logged', '/logged'), ('_refused', '/refused'),
-             ('_silent', '/silent')) behaviours (suffix, prefix)
+             ('_silent', '/silent'), ('_list', '/list'), ('_slow_list', '/slow_list'),
+             ('_slow32', '/slow'), ('_slow128', '/slow'),
+             ('_flight1', '/read')) behaviours (suffix, prefix)
+\gexec
+
+-- How many requests a batch has in flight, where the name says so.
+SELECT format('ALTER SERVER %I OPTIONS (ADD concurrency %L)', srvname,
+              substring(srvname FROM '\d+$'))
+FROM pg_foreign_server
+WHERE srvname ~ '_(slow|flight)\d+$'
 \gexec
 
 -- Functions that return the microseconds of each of so many calls, measured
@@ -54,4 +63,67 @@ CREATE FUNCTION bench_held(OUT anonymous_kb integer, OUT descriptors integer)
 SELECT substring(pg_read_file('/proc/self/status') FROM 'RssAnon:\s+(\d+)')::integer,
        count(*)::integer
 FROM pg_ls_dir('/proc/self/fd')
+$$;
+
+-- So many creations as one batch, the making of its specs included: microseconds.
+CREATE FUNCTION bench_batch(server name, items integer) RETURNS integer
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    started timestamptz := clock_timestamp();
+    created integer;
+    took integer;
+BEGIN
+    SELECT count(id) INTO created
+    FROM aep.create_base_connections(
+        (SELECT array_agg(aep.base_connection_spec(description => repeat('d', 260)))
+         FROM generate_series(1, items)), server);
+    took := extract(epoch FROM clock_timestamp() - started) * 1000000;
+    IF created <> items THEN
+        RAISE 'created % of %', created, items;
+    END IF;
+    RETURN took;
+END
+$$;
+
+-- So many rows listed: microseconds.
+CREATE FUNCTION bench_list(server name, wanted integer) RETURNS integer
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    started timestamptz := clock_timestamp();
+    listed integer;
+    took integer;
+BEGIN
+    SELECT count(*) INTO listed FROM aep.connections(max_rows => wanted, server => server);
+    took := extract(epoch FROM clock_timestamp() - started) * 1000000;
+    IF listed <> wanted THEN
+        RAISE 'listed % of %', listed, wanted;
+    END IF;
+    RETURN took;
+END
+$$;
+
+-- What PostgreSQL itself needs to read a page, already in memory, as jsonb so
+-- many times: microseconds.  The blanks make them different texts.
+CREATE FUNCTION bench_jsonb(file text, pages integer) RETURNS integer
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    page text := pg_read_file(file);
+    started timestamptz := clock_timestamp();
+BEGIN
+    PERFORM sum(jsonb_array_length((page || repeat(' ', i))::jsonb -> 'items'))
+    FROM generate_series(1, pages) i;
+    RETURN extract(epoch FROM clock_timestamp() - started) * 1000000;
+END
+$$;
+
+-- The memory of this backend, kB: now, and the most since the mark was taken.
+CREATE FUNCTION bench_peak(OUT resident integer, OUT peak integer)
+    LANGUAGE sql
+    AS $$
+SELECT substring(status FROM 'VmRSS:\s+(\d+)')::integer,
+       substring(status FROM 'VmHWM:\s+(\d+)')::integer
+FROM pg_read_file('/proc/self/status') status
 $$;

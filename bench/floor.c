@@ -57,7 +57,7 @@ main(int argc, char **argv)
 			curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, collect);
 		}
 		answer_length = 0;
-		check_answer(easy, curl_easy_perform(easy));
+		check_answer(easy, curl_easy_perform(easy), 201);
 		if (!keep)
 		{
 			curl_easy_cleanup(easy);

@@ -15,6 +15,11 @@ TARGETS = {("one", "http"): 1.25, ("one", "https"): 1.15, ("one", "https1"): 1.1
 TWO_CORES_TARGET = 0.90
 FIRST_TARGET = 1.10
 GROWTH_TARGET_KB = 256
+BATCH_TARGET = 1.05
+LIST_TARGET = 1.5
+LIST_GROWTH_TARGET_KB = 10 * 1024
+WORK_MEM_KB = 4 * 1024  # the default, which the cluster of the run has
+PAGE_SIZE = 100
 
 raw = pathlib.Path(sys.argv[1])
 
@@ -55,7 +60,7 @@ def spread(columns, what, base):
     return cells
 
 
-def calls():
+def calls(spoken):
     columns = [(cores, protocol) for cores in CORES for protocol in PROTOCOLS]
 
     def cells(form, value):
@@ -72,14 +77,25 @@ def calls():
         return verdict(median_of(*column, what) / median_of(*column, "floor"),
                        TARGETS.get(column, TWO_CORES_TARGET))
 
-    samples = [sum(map(len, rounds(*columns[0], what))) for what in ("aep", "requests", "curl")]
+    samples = [sum(map(len, rounds(*columns[0], what)))
+               for what in ("aep", "new", "requests", "curl")]
     print("## One call\n")
-    print("Medians in microseconds of %d calls (requests: %d, curl: %d), in parentheses the ratio "
-          "to the floor.\nOne core: client and server pinned to the same one, the figure that "
-          "repeats. Two cores: the server\nhas the second one. pgsql-http and pg_curl are not "
-          "packaged by the distribution, so they are left out.\n" % tuple(samples))
+    print("""\
+Medians in microseconds of %d calls by the floor and by aep, %d by the others (requests: %d, curl:
+%d), in parentheses the ratio to the floor. One core: client and server pinned to the same one, the
+figure that repeats. Two cores: the server has the second one. pgsql-http and pg_curl are not packaged
+by the distribution, so they are left out.
+
+The floor speaks what libcurl speaks by default: HTTP/2 where the server offers it over TLS. A single
+call of aep speaks HTTP/1.1 there too, since that costs less for one request at a time: compare the
+floor's HTTPS columns. So the columns "HTTPS" compare what each does by default at a server that offers
+both. For the same protocol on both sides see "HTTP", and "HTTPS, HTTP/1.1", whose server offers nothing
+else.
+""" % tuple(samples))
     table(["POST"] + ["%s, %s" % (PROTOCOLS[protocol], CORES[cores])
                       for cores, protocol in columns], [
+        ["spoken by the floor and by aep"]
+        + [", ".join(spoken[protocol][:2]) for _, protocol in columns],
         ["libcurl, one kept handle: the floor"] + cells(micros, "floor"),
         ["`aep.create_base_connection`"] + cells(micros, "aep"),
         ["**ratio**"] + cells(target, "aep"),
@@ -87,6 +103,7 @@ def calls():
         ["libcurl, a new handle each call"] + cells(with_ratio, "new"),
         ["Python, one requests.Session"] + cells(with_ratio, "requests"),
         ["the curl tool, a process each call"] + cells(with_ratio, "curl"),
+        ["for comparison: aep without its line in the server log"] + cells(micros, "silent"),
         ["for comparison: `aep.base_connection_request`, no network"] + cells(micros, "request"),
         ["for comparison: a function of the same shape that does nothing"] + cells(micros, "nothing"),
     ])
@@ -127,19 +144,125 @@ def first_calls():
     ])
 
 
-def batches():
+def counts():
+    """Requests of a batch; pages of a list, of a slow one, and cast to jsonb."""
+    return map(int, (raw / "counts").read_text().split())
+
+
+def pairs(protocol, what, field):
+    """One figure of each round of the two-core runs."""
+    return [one[field] for one in rounds("two", protocol, what)]
+
+
+def ratio_rows(base, mine, target):
+    """Of the medians of all rounds, and what single rounds had."""
+    ratios, spreads = [], []
+    for protocol in PROTOCOLS:
+        floor, ours = pairs(protocol, base, 0), pairs(protocol, mine, 0)
+        ratios.append(verdict(statistics.median(ours) / statistics.median(floor), target))
+        each = [a / b for a, b in zip(ours, floor)]
+        spreads.append("%.2f to %.2f" % (min(each), max(each)))
+    return [["**ratio**"] + ratios, ["ratio, lowest and highest round"] + spreads]
+
+
+def peak_growth(file):
+    """kB at the peak, over what there was before."""
+    (before, _), (_, peak) = [tuple(map(int, line.split()))
+                              for line in file.read_text().split("\n") if line]
+    return peak - before
+
+
+def batches(spoken):
+    size = format(list(counts())[0], ",")
+
+    def took(name, what):
+        return [name] + ["%.0f (%d)" % (statistics.median(pairs(protocol, what, 0)) / 1000,
+                                        statistics.median(pairs(protocol, what, 1)))
+                         for protocol in PROTOCOLS]
+
+    print("## Many at once\n")
+    print("""\
+%s creations at a server that answers after 20 ms, two cores: milliseconds for all, in parentheses
+the connections that it took. The floor is one multi handle that starts a request as soon as one ends;
+over HTTP/2 a request waits for a connection that is being opened (CURLOPT_PIPEWAIT), and a connection
+may have as many streams as there are requests in flight (libcurl's own limit is 100). aep does it in
+one SELECT, the making of its specs included. Over "HTTPS" both speak HTTP/2 here.
+""" % size)
     rows = []
     for flight in ("32", "128"):
-        cells = []
-        for protocol in PROTOCOLS:
-            took, connections = zip(*[one for one in rounds("two", protocol, "batch" + flight)])
-            cells.append("%.0f (%d)" % (statistics.median(took) / 1000,
-                                        statistics.median(connections)))
-        rows.append(["libcurl, one multi handle, %s in flight" % flight] + cells)
-    print("## Many at once\n")
-    print("1,000 POSTs to a server that answers after 20 ms, two cores: milliseconds for all, in "
-          "parentheses the connections.\n")
-    table(["in flight"] + list(PROTOCOLS.values()), rows)
+        rows.append(took("libcurl, one multi handle, %s in flight" % flight, "batch" + flight))
+        rows.append(took("`aep.create_base_connections`, %s in flight" % flight,
+                         "aep_batch" + flight))
+        rows += ratio_rows("batch" + flight, "aep_batch" + flight, BATCH_TARGET)
+        rows.append(["aep, %s in flight, right after a single call of that session" % flight]
+                    + ["%.0f" % (pairs(protocol, "aep_after" + flight, 0)[0] / 1000)
+                       for protocol in PROTOCOLS])
+    table(["spoken by the floor and by aep"]
+          + ["%s: %s" % (PROTOCOLS[protocol], ", ".join(spoken[protocol][2:]))
+             for protocol in PROTOCOLS], rows)
+
+    most = {(protocol, flight): peak_growth(raw / ("peak.%s.%s" % (protocol, flight)))
+            for protocol in PROTOCOLS for flight in ("1", "128")}
+    print("Memory at the peak of such a batch, kB over what the idle backend had.\n")
+    table(["kB"] + list(PROTOCOLS.values()), [
+        ["%s creations, 1 in flight" % size] + [str(most[p, "1"]) for p in PROTOCOLS],
+        ["%s creations, 128 in flight" % size] + [str(most[p, "128"]) for p in PROTOCOLS],
+        ["**for each request in flight**: of the 128"]
+        + ["%.1f" % (most[p, "128"] / 128) for p in PROTOCOLS],
+        ["for each request in flight that is added to one"]
+        + ["%.1f" % ((most[p, "128"] - most[p, "1"]) / 127) for p in PROTOCOLS],
+        ["libcurl, one multi handle, for each of 128 requests in flight"]
+        + ["%.1f" % (statistics.median(pairs(p, "batch128", 2)) / 128) for p in PROTOCOLS],
+    ])
+
+
+def lists():
+    total = int((raw / "pages").read_text())
+    _, pages, slow_pages, jsonb_pages = counts()
+    jsonb = int((raw / "two.jsonb").read_text())
+
+    def speed(name, what):
+        return [name] + [format(round(pages * PAGE_SIZE * 1000000 /
+                                      statistics.median(pairs(protocol, what, 0))), ",")
+                         for protocol in PROTOCOLS]
+
+    def latency(name, what, count):
+        return [name] + ["%.2f" % (statistics.median(pairs(protocol, what, 0)) / count / 1000)
+                         for protocol in PROTOCOLS]
+
+    print("## A long list\n")
+    print("""\
+%s rows in pages of %d, %.0f bytes of JSON a row, two cores: `SELECT count(*) FROM aep.connections()`
+against a libcurl program that fetches the same pages on one kept handle and looks for nothing but the
+next page's token where it is known to stand; it speaks HTTP/2 over "HTTPS", aep HTTP/1.1. The bare
+fetch reads no JSON, which is most of the difference, so the second table has the same at a service
+that takes 20 ms for an answer (%d pages).
+""" % (format(pages * PAGE_SIZE, ","), PAGE_SIZE, total / pages / PAGE_SIZE, slow_pages))
+    table(["answers at once"] + list(PROTOCOLS.values()), [
+        speed("libcurl, one kept handle: rows/s", "list"),
+        speed("`aep.connections`: rows/s", "aep_list"),
+        *ratio_rows("list", "aep_list", LIST_TARGET),
+        latency("libcurl: ms a page", "list", pages),
+        latency("`aep.connections`: ms a page", "aep_list", pages),
+        ["for comparison: PostgreSQL casts a page in memory to `jsonb`, ms"]
+        + ["%.2f" % (jsonb / jsonb_pages / 1000)] * len(PROTOCOLS),
+    ])
+    table(["answers after 20 ms"] + list(PROTOCOLS.values()), [
+        latency("libcurl: ms a page", "slow_list", slow_pages),
+        latency("`aep.connections`: ms a page", "aep_slow_list", slow_pages),
+        *ratio_rows("slow_list", "aep_slow_list", LIST_TARGET),
+    ])
+
+    print("Memory at the peak of a listing, kB over what the idle backend had. Allowed: 10 MB "
+          "and `work_mem`\n(%d kB), beyond which the rows go to a file.\n" % WORK_MEM_KB)
+    some = [peak_growth(raw / ("list_peak.%s.some" % protocol)) for protocol in PROTOCOLS]
+    all_ = [peak_growth(raw / ("list_peak.%s.all" % protocol)) for protocol in PROTOCOLS]
+    table(["kB"] + list(PROTOCOLS.values()), [
+        ["%s rows" % format(pages // 10 * PAGE_SIZE, ",")] + [str(kb) for kb in some],
+        ["%s rows" % format(pages * PAGE_SIZE, ",")]
+        + ["%d (%s)" % (kb, "within" if kb <= LIST_GROWTH_TARGET_KB + WORK_MEM_KB else "MISSED")
+           for kb in all_],
+    ])
 
 
 def memory():
@@ -159,19 +282,74 @@ def memory():
            "descriptors", ""], rows)
 
 
+def left(spoken):
+    same = [protocol for protocol in PROTOCOLS if spoken[protocol][0] == spoken[protocol][1]]
+    columns = []
+    for protocol in same:
+        floor, whole, silent, request, nothing = [
+            median_of("one", protocol, what)
+            for what in ("floor", "aep", "silent", "request", "nothing")]
+        columns.append((floor, nothing, request - nothing, whole - silent,
+                        silent - floor - request, whole))
+
+    print("## What is left and why\n")
+    print("""\
+Where the time of `aep.create_base_connection` goes, one core, microseconds, taken from the rows above:
+only where both sides speak the same protocol.
+""")
+    names = ["libcurl, the kernel and TLS, the server: the floor",
+             "PL/pgSQL, the executor, the measuring: a function that does nothing",
+             "arguments, options and the request's JSON: `aep.base_connection_request` less that",
+             "the line in the server log: aep less aep without it",
+             "the rest: what follows, less what libcurl's own loop costs more than ours",
+             "`aep.create_base_connection`"]
+    table(["of one call"] + [PROTOCOLS[protocol] for protocol in same],
+          [[name] + ["%.1f" % value for value in values]
+           for name, values in zip(names, zip(*columns))])
+    print("""\
+What was found with strace and callgrind, and why it stays:
+
+- System calls. A call on a kept connection over HTTP looks whether the connection is still alive
+  (poll), sends, looks for an answer (poll), waits (epoll_wait, unless the answer is there), receives,
+  and writes the line in the server log. libcurl's own loop, which the floor runs, does the same
+  without that line, and polls twice more: its wake-up descriptor before all, and the connection again
+  after the wait. So nothing is left to gain there but the line.
+- The line in the server log stays. It holds the id of what was created, and is there even if the
+  backend dies before it can tell its client: nothing created is forgotten.
+- The rest is work that a bare program leaves out. The URL and the headers are put together for each
+  call; the answer is checked (UTF-8, NUL characters, members that come twice) and read by cJSON; the
+  creation is noted in the list that a rollback reports; memory contexts own all of it, so that an
+  error or a cancel at any point leaves nothing behind; what held a secret is wiped; the row is formed.
+- A batch pays the same for each item, but while other requests are under way: the time for all
+  depends on it only where the processor, not the service, is what is waited for.
+- A listing is bound by reading JSON. Most of its time is PostgreSQL's own parser, which makes the
+  `jsonb` that the function returns; then come the rows, which a function in FROM puts aside first,
+  in a file beyond `work_mem`. A fetch that reads nothing shows what the network costs, not what rows
+  could cost; beside a service that takes its time for an answer, the difference is small.
+- The first call of a session includes what PostgreSQL does for the first call of any function, which
+  a fresh libcurl program has no part in: see the row of the function that does nothing.
+""")
+
+
 def main():
     facts = dict(line.split("|", 1) for line in (raw / "versions").read_text().splitlines())
-    sizes = (raw / "sizes").read_text().split()
+    logged = [line.split() for line in (raw / "sizes").read_text().splitlines()]
+    sizes = [size for size, _ in logged]
+    spoken = {protocol: [name for _, name in logged[4 * i:4 * i + 4]]
+              for i, protocol in enumerate(PROTOCOLS)}
 
     print("# What a call costs\n")
     print("Made by `bench/run`, which says how; every ratio is taken within that one run.\n")
     for name, value in facts.items():
         print("- %s: %s" % ({"load": "load when it began"}.get(name, name), value))
-    print("- bytes of one request over HTTP, head+body: %s by the floor, %s by aep\n" % tuple(sizes))
-    calls()
+    print("- bytes of one request over HTTP, head+body: %s by the floor, %s by aep\n"
+          % tuple(sizes[:2]))
+    calls(spoken)
     first_calls()
-    batches()
+    batches(spoken)
+    lists()
     memory()
+    left(spoken)
 
 
 main()

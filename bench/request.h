@@ -84,14 +84,14 @@ new_handle(const char *url, const char *ca_file, const char *protocol)
 }
 
 static inline void
-check_answer(CURL *easy, CURLcode code)
+check_answer(CURL *easy, CURLcode code, long expected)
 {
 	long status = 0;
 
 	if (code != CURLE_OK)
 		fail("libcurl", curl_easy_strerror(code));
 	curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
-	if (status != 201)
+	if (status != expected)
 		fail("the server", "not the answer expected");
 }
 

@@ -40,6 +40,13 @@
  */
 #define MAX_HEADER_SIZE (256 * 1024)
 
+/*
+ * The most requests in flight, the limit of the option concurrency: as many
+ * streams of one connection, or connections that are kept, so that none is
+ * closed because many end at once.
+ */
+#define MAX_IN_FLIGHT 256L
+
 /* libcurl's part of an exchange. */
 typedef struct AepHttpTransfer
 {
@@ -202,6 +209,10 @@ ensure_multi(void)
 		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"),
 						errdetail("libcurl could not create a multi handle.")));
 	multi = fresh;
+	if (curl_multi_setopt(fresh, CURLMOPT_MAX_CONCURRENT_STREAMS, MAX_IN_FLIGHT) != CURLM_OK ||
+		curl_multi_setopt(fresh, CURLMOPT_MAXCONNECTS, MAX_IN_FLIGHT) != CURLM_OK)
+		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
+						errmsg("libcurl does not take a limit of its connections")));
 	aep_wait_attach(fresh);
 }
 
@@ -417,10 +428,15 @@ start_attempt(AepHttpTransfer *transfer)
 AepHttpExchange *
 aep_http_start(const AepHttpRequest *request)
 {
+	static bool single_made = false; /* over HTTP/1.1, on a connection that is kept */
 	MemoryContext context;
 	MemoryContext caller;
 	AepHttpTransfer *transfer;
 
+	/* a batch would queue up for that connection instead of opening one with streams */
+	if (request->in_batch && single_made && multi != NULL && dlist_is_empty(&transfers))
+		discard_multi();
+	single_made = !request->in_batch;
 	ensure_multi();
 	context = AllocSetContextCreate(CurrentMemoryContext, "aep request", ALLOCSET_SMALL_SIZES);
 	caller = MemoryContextSwitchTo(context);

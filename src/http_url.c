@@ -39,13 +39,21 @@ aep_http_url(const char *base, const char *prefix, const char *path,
 			 const AepHttpParameter *parameters, int nparameters)
 {
 	int len = (int) strlen(base);
-	CURLU *url = curl_url();
+	CURLU *url;
 	CURLUcode code = CURLUE_OUT_OF_MEMORY;
 	char *text = NULL;
 	char *copy;
 
 	while (len > 0 && base[len - 1] == '/')
 		len--;
+
+	/* the usual case holds nothing to encode: the base was parsed when it was set */
+	if (nparameters == 0 &&
+		strspn(path, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_/-") ==
+			strlen(path))
+		return psprintf("%.*s%s%s", len, base, prefix, path);
+
+	url = curl_url();
 	if (url != NULL)
 		code = curl_url_set(url, CURLUPART_URL, psprintf("%.*s%s%s", len, base, prefix, path), 0);
 	for (int i = 0; code == CURLUE_OK && i < nparameters; i++)

@@ -38,6 +38,20 @@ typedef struct Check
 	"WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND (n.nspname = ANY ($3::name[]) "   \
 	"OR format('%I.%I', n.nspname, c.relname) = ANY ($4::text[]))) AS t"
 
+/* Its path, for who may know it. */
+#define HBA_FILE \
+	"coalesce((SELECT setting FROM pg_settings WHERE name = 'hba_file'), 'pg_hba.conf')"
+
+/* Whether a policy p of the table t is about reads by the login l. */
+#define POLICY_APPLIES                                                                         \
+	"p.polrelid = t.id AND p.polcmd IN ('r', '*') AND (p.polroles @> ARRAY[0::oid] OR EXISTS " \
+	"(SELECT FROM unnest(p.polroles) AS r WHERE r <> 0 AND pg_has_role(l.oid, r, 'USAGE')))"
+
+/* Row level security counts for the login. */
+#define SECURED                                                                    \
+	"l.rolname = $1 AND t.row_security AND NOT l.rolbypassrls AND NOT l.rolsuper " \
+	"AND NOT pg_has_role(l.oid, t.owner, 'USAGE') "
+
 static const Check checks[] = {
 	{NULL, "SELECT format('login %I does not exist', $1), "
 		   "'CALL aep.rotate_credentials(...)' "
@@ -68,23 +82,23 @@ static const Check checks[] = {
 		   "format('CREATE it, or revoke what it was: aep.ingest_role lists it for %I', $2) "
 		   "FROM unnest($4::text[]) AS name WHERE to_regclass(name) IS NULL"},
 	{NULL, "SELECT format('row level security of %s hides %s from %I', t.name, "
-		   "CASE WHEN EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = t.id "
-		   "AND p.polcmd IN ('r', '*') AND (p.polroles @> ARRAY[0::oid] "
-		   "OR EXISTS (SELECT FROM unnest(p.polroles) AS r WHERE r <> 0 "
-		   "AND pg_has_role(l.oid, r, 'USAGE')))) THEN 'rows' ELSE 'all rows' END, $1), "
+		   "CASE WHEN EXISTS (SELECT FROM pg_policy p WHERE p.polpermissive AND " POLICY_APPLIES
+		   ") THEN 'rows' ELSE 'all rows' END, $1), "
 		   "format('CREATE POLICY %I ON %s FOR SELECT TO %I USING (true)', $2, t.name, $2) "
-		   "FROM pg_roles l, " TABLES " WHERE l.rolname = $1 AND t.row_security "
-		   "AND NOT l.rolbypassrls AND NOT l.rolsuper AND NOT pg_has_role(l.oid, t.owner, 'USAGE') "
-		   "AND NOT EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = t.id AND p.polpermissive "
-		   "AND p.polcmd IN ('r', '*') AND pg_get_expr(p.polqual, p.polrelid) = 'true' "
-		   "AND (p.polroles @> ARRAY[0::oid] OR EXISTS (SELECT FROM unnest(p.polroles) AS r "
-		   "WHERE r <> 0 AND pg_has_role(l.oid, r, 'USAGE'))))"},
+		   "FROM pg_roles l, " TABLES " WHERE " SECURED
+		   "AND NOT EXISTS (SELECT FROM pg_policy p WHERE p.polpermissive "
+		   "AND pg_get_expr(p.polqual, p.polrelid) = 'true' AND " POLICY_APPLIES ")"},
+	{NULL,
+	 "SELECT format('row level security of %s hides rows from %I, with a restrictive policy', "
+	 "t.name, $1), format('ALTER ROLE %I BYPASSRLS', $1) "
+	 "FROM pg_roles l, " TABLES " WHERE " SECURED
+	 "AND EXISTS (SELECT FROM pg_policy p WHERE NOT p.polpermissive AND " POLICY_APPLIES ")"},
 	{"pg_catalog.pg_hba_file_rules()",
 	 "SELECT format('pg_hba.conf has no line that lets %I in from outside with a password', $1), "
-	 "format('%s: %s %I +%I 0.0.0.0/0 scram-sha-256', current_setting('hba_file'), "
+	 "format('%s: %s %I +%I 0.0.0.0/0 scram-sha-256', " HBA_FILE ", "
 	 "CASE WHEN current_setting('ssl') = 'on' THEN 'hostssl' ELSE 'host' END, "
 	 "current_database(), $2) "
-	 "FROM pg_roles l WHERE l.rolname = $1 AND NOT EXISTS (SELECT FROM pg_hba_file_rules h "
+	 "FROM pg_roles l WHERE l.rolname = $1 AND NOT EXISTS (SELECT FROM pg_hba_file_rules() h "
 	 "WHERE h.error IS NULL AND h.type LIKE 'host%' "
 	 "AND NOT (h.type = 'hostssl' AND current_setting('ssl') = 'off') "
 	 "AND h.database && ARRAY['all', current_database()::text] "
@@ -96,8 +110,8 @@ static const Check checks[] = {
 	 "AND h.auth_method IN ('scram-sha-256', 'md5', 'password', 'ldap', 'radius', 'pam'))"},
 	{"pg_catalog.pg_hba_file_rules()",
 	 "SELECT format('line %s of pg_hba.conf is wrong: %s', line_number, error), "
-	 "format('%s: mend line %s', current_setting('hba_file'), line_number) "
-	 "FROM pg_hba_file_rules WHERE error IS NOT NULL"},
+	 "format('%s: mend line %s', " HBA_FILE ", line_number) "
+	 "FROM pg_hba_file_rules() WHERE error IS NOT NULL"},
 	{NULL,
 	 "SELECT format('listen_addresses is ''%s'': the server accepts no connection from outside', "
 	 "current_setting('listen_addresses')), "

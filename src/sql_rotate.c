@@ -201,10 +201,11 @@ tell_platform(const AepServer *server, AepIngestState *state, const AepPassword 
 
 	if (!aep_flow_try_update(server, state->connection_id, state->etag, &change, &changed, &error))
 	{
-		if (aep_flow_outcome_unknown(&error))
+		/* a service that failed may have failed after the change */
+		if (aep_flow_outcome_unknown(&error) || error.sqlstate == ERRCODE_SYSTEM_ERROR)
 		{
 			resolve_unknown(server, state);
-			error.hint = "Both logins keep working. Call aep.rotate_credentials() again.";
+			error.hint = "The login in use keeps working. Call aep.rotate_credentials() again.";
 		}
 		else
 			give_up_pending(state);

@@ -2,6 +2,8 @@
  * utf8.c
  *		Reading UTF-8 that comes from outside, strictly.
  */
+#include <string.h>
+
 #include "utf8.h"
 
 size_t
@@ -61,9 +63,21 @@ aep_utf8_is_valid(const char *text, size_t len)
 
 	while (at < len)
 	{
+		uint64_t eight;
 		uint32_t code;
-		size_t size = aep_utf8_read(text + at, len - at, &code);
+		size_t size;
 
+		/* most of it is ASCII */
+		if (len - at >= sizeof(eight))
+		{
+			memcpy(&eight, text + at, sizeof(eight));
+			if ((eight & UINT64_C(0x8080808080808080)) == 0)
+			{
+				at += sizeof(eight);
+				continue;
+			}
+		}
+		size = aep_utf8_read(text + at, len - at, &code);
 		if (size == 0)
 			return false;
 		at += size;
