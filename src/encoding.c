@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "catalog/namespace.h"
+#include "common/string.h"
 #include "mb/pg_wchar.h"
 
 #include "encoding.h"
@@ -20,8 +21,8 @@ aep_can_be_utf8(const char *text)
 const char *
 aep_to_utf8(const char *text, const char *what)
 {
-	/* text of a UTF8 database was verified when it came in */
-	if (text == NULL || GetDatabaseEncoding() == PG_UTF8)
+	/* text of a UTF8 database was verified when it came in; ASCII is the same in all */
+	if (text == NULL || GetDatabaseEncoding() == PG_UTF8 || pg_is_ascii(text))
 		return text;
 
 	/* asked here, since PostgreSQL's own error would show the bytes */

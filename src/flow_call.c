@@ -25,6 +25,8 @@ release_call(void *arg)
 
 	aep_buffer_free(&call->body);
 	aep_buffer_free(&call->token);
+	if (call->wiped != NULL)
+		explicit_bzero(unconstify(char *, call->wiped), strlen(call->wiped));
 }
 
 AepCall *

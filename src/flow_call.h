@@ -34,6 +34,7 @@ typedef struct AepCall
 	int nheaders;
 	AepPending *pending; /* what it creates; NULL: nothing */
 	bool in_batch;		 /* one of many at once */
+	const char *wiped;	 /* a secret in this call's memory, wiped at its end; NULL: none */
 
 	AepHttpExchange *exchange; /* the answer, after aep_call_wait() */
 

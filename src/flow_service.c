@@ -59,6 +59,7 @@ aep_flow_create_begin(const AepServer *server, const AepBaseConnection *connecti
 	aep_secrets_add(&call->secrets, utf8.password);
 	if (!aep_payload_base_connection(&utf8, &call->body))
 		aep_call_out_of_memory();
+	call->wiped = utf8.password != connection->password ? utf8.password : NULL;
 	MemoryContextSwitchTo(caller);
 	call->in_batch = in_batch;
 	call->pending = aep_pending_register("base connection", AEP_CONNECTIONS_PATH, connection->name,
@@ -143,6 +144,8 @@ send_update(const AepServer *server, const char *id, const char *etag,
 	}
 	if (!aep_payload_connection_change(&utf8, &call->body))
 		aep_call_out_of_memory();
+	if (change->has_auth && utf8.auth.password != change->auth.password)
+		call->wiped = utf8.auth.password;
 	call->etag = etag;
 	MemoryContextSwitchTo(caller);
 	aep_call_wait(call);

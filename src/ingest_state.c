@@ -68,7 +68,8 @@ run(const char *sql, const char *const *parameters, int count, int expected)
 		values[i] = parameters[i] == NULL ? (Datum) 0 : CStringGetTextDatum(parameters[i]);
 	}
 	aep_become_owner(&owner);
-	result = SPI_execute_with_args(sql, count, types, values, nulls, expected == SPI_OK_SELECT, 0);
+	/* not read-only: that would read what was there when the caller's statement began */
+	result = SPI_execute_with_args(sql, count, types, values, nulls, false, 0);
 	aep_become_caller(&owner);
 	if (result != expected)
 		elog(ERROR, "SPI_execute_with_args failed: %s", SPI_result_code_string(result));

@@ -118,7 +118,7 @@ static const Check checks[] = {
 	 "'ALTER SYSTEM SET listen_addresses = ''*''; then restart the server' "
 	 "WHERE NOT EXISTS (SELECT FROM "
 	 "regexp_split_to_table(current_setting('listen_addresses'), '\\s*,\\s*') AS a "
-	 "WHERE a NOT IN ('', 'localhost', '::1') AND a NOT LIKE '127.%')"},
+	 "WHERE btrim(a) NOT IN ('', 'localhost', '::1') AND btrim(a) NOT LIKE '127.%')"},
 	{NULL, "SELECT format('ssl is off, and the connection asks for SSL mode %s', $5), "
 		   "'ALTER SYSTEM SET ssl = on; with a certificate, then reload' "
 		   "WHERE current_setting('ssl') = 'off' "

@@ -205,7 +205,7 @@ tell_platform(const AepServer *server, AepIngestState *state, const AepPassword 
 		if (aep_flow_outcome_unknown(&error) || error.sqlstate == ERRCODE_SYSTEM_ERROR)
 		{
 			resolve_unknown(server, state);
-			error.hint = "The login in use keeps working. Call aep.rotate_credentials() again.";
+			error.hint = "Both logins keep working. Call aep.rotate_credentials() again.";
 		}
 		else
 			give_up_pending(state);
