@@ -5,8 +5,9 @@
 # needs the development files of PostgreSQL, libcurl and cJSON.  scripts/check
 # installs them and runs every test.
 
+# packages are built outside the sources, with -f
 ifndef srcdir
-srcdir = .
+srcdir := $(patsubst %/,%,$(dir $(firstword $(MAKEFILE_LIST))))
 endif
 
 EXTENSION = aep
@@ -16,12 +17,16 @@ EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" $(srcdir)/ae
 MODULE_big = aep
 OBJS = $(patsubst $(srcdir)/%.c,%.o,$(sort $(wildcard $(srcdir)/src/*.c)))
 # in sql/, a name with "--" is an install or upgrade script, any other a test
-DATA = $(wildcard $(srcdir)/sql/aep--*.sql)
+DATA = $(patsubst $(srcdir)/%,%,$(wildcard $(srcdir)/sql/aep--*.sql))
 REGRESS = setup options privileges endpoint request
 
 PG_CPPFLAGS = $(shell pkg-config --cflags libcurl libcjson) -DAEP_VERSION='"$(EXTVERSION)"'
 PG_CFLAGS = -fvisibility=hidden
 SHLIB_LINK = $(shell pkg-config --libs libcurl libcjson)
+
+# Bitcode is for functions worth inlining into an expression; these wait for a
+# network.
+override with_llvm = no
 
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
@@ -29,6 +34,11 @@ include $(PGXS)
 
 # PGXS knows of headers only where PostgreSQL was configured to; ours are few.
 $(OBJS): $(wildcard $(srcdir)/src/*.h)
+
+# Nor does it make the folder for the objects when it builds outside the sources.
+$(OBJS): | $(CURDIR)/src
+$(CURDIR)/src:
+	mkdir -p $@
 
 # The TAP tests start servers of their own and need PostgreSQL's Perl modules
 # and IPC::Run, so plain installcheck does not run them.  With DESTDIR they use

@@ -91,7 +91,9 @@ unpack_base() {
 	fi
 	# a suite that is younger than this debootstrap is bootstrapped as sid is
 	if [ ! -e "$script" ]; then script=${script%/*}/sid; fi
-	debootstrap --variant=minbase "$suite" "$root" "$mirror" "$script" || return
+	# it mounts things in the root by itself
+	unshare --mount --pid --fork --kill-child \
+		debootstrap --variant=minbase "$suite" "$root" "$mirror" "$script" || return
 	rm -f "$root"/var/cache/apt/archives/*.deb
 	# the root is thrown away: no need to wait for the disk, nor for a daemon
 	echo force-unsafe-io >"$root/etc/dpkg/dpkg.cfg.d/unsafe-io"

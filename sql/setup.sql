@@ -24,7 +24,9 @@ ORDER BY proname;
 -- A schema of that name that is somebody's already is not adopted.
 DROP EXTENSION aep;
 CREATE SCHEMA aep;
+\set SHOW_CONTEXT never
 CREATE EXTENSION aep;
+\set SHOW_CONTEXT errors
 DROP SCHEMA aep;
 CREATE EXTENSION aep;
 

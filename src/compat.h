@@ -134,9 +134,10 @@ aep_parse_json(const char *text, size_t len, int encoding)
 
 /*
  * Before 8.0 it takes what came in on an idle connection for the answer to the
- * next request.
+ * next request; since 8.21 or so it looks only once a second whether the other
+ * end has closed one (curl pull request 22169).
  */
-#if LIBCURL_VERSION_NUM < 0x080000
+#if LIBCURL_VERSION_NUM < 0x080000 || LIBCURL_VERSION_NUM >= 0x081500
 #define AEP_IDLE_MUST_BE_SILENT 1
 #endif
 

@@ -128,7 +128,8 @@ parse_url_refusal(const char *text, bool is_proxy)
 
 	if (url == NULL)
 		return "There is not enough memory to read it.";
-	if (curl_url_set(url, CURLUPART_URL, text, 0) != CURLUE_OK)
+	/* which schemes libcurl knows differs from version to version */
+	if (curl_url_set(url, CURLUPART_URL, text, CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK)
 		refusal = "It is not a valid URL with an http or https scheme.";
 	else
 		refusal = url_refusal(url, is_proxy);

@@ -271,7 +271,7 @@ member(const cJSON *object, const char *name, bool *twice)
 {
 	const cJSON *found = NULL;
 
-	if (!cJSON_IsObject(object))
+	if (object == NULL || !cJSON_IsObject(object))
 		return NULL;
 	for (const cJSON *item = object->child; item != NULL; item = item->next)
 	{

@@ -55,7 +55,7 @@ backoff(int attempts)
 	for (int i = 1; i < attempts && pause < LONGEST_PAUSE; i++)
 		pause *= 2;
 	pause = Min(pause, LONGEST_PAUSE);
-	return pause / 2 + (int64) (pg_prng_double(&pg_global_prng_state) * (pause / 2));
+	return pause / 2 + (int64) (pg_prng_double(&pg_global_prng_state) * pause / 2);
 }
 
 int64

@@ -86,11 +86,12 @@ $node->safe_psql('postgres', "ALTER SERVER aep OPTIONS (ADD advertised_host 'db1
 is(endpoint_via($socket_dir), "db1.example.com|6432|postgres|advertised_host", 'advertised_host');
 
 # A parallel plan leaves the call in the leader, and a worker has no client port.
-is( $node->safe_psql('postgres', <<'SQL'),
-SET force_parallel_mode = on;
+my $forced = $node->pg_version >= 16 ? 'debug_parallel_query' : 'force_parallel_mode';
+is( $node->safe_psql('postgres', <<"SQL"),
+SET $forced = on;
 SELECT host FROM aep.endpoint();
 SQL
 	'db1.example.com',
-	'under force_parallel_mode');
+	"under $forced");
 
 done_testing();
