@@ -35,6 +35,7 @@ need_packages() {
 	echo "Installing ${missing[*]}"
 	as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq update
 	keep_clusters_away
+	keep_services_away
 	as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends \
 		"${missing[@]}" >/dev/null
 }
@@ -46,6 +47,15 @@ keep_clusters_away() {
 	as_root mkdir -p "${drop_in%/*}"
 	echo 'create_main_cluster = false' | as_root tee "$drop_in" >/dev/null
 	cleanup_files+=("$drop_in")
+}
+
+# Debian starts a service with its package; nobody asked for one here.
+keep_services_away() {
+	local policy=/usr/sbin/policy-rc.d
+	if [ -e "$policy" ]; then return; fi
+	printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+	as_root chmod 755 "$policy"
+	cleanup_files+=("$policy")
 }
 
 # The major version: the one asked for with PG_MAJOR, else the newest that is
