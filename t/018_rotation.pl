@@ -42,7 +42,7 @@ sub start_relay
 		POSIX::close($_) foreach (grep { $_ != fileno($listener) } (3 .. 1000));
 		my $select = IO::Select->new($listener);
 		my %other;
-		while (my @ready = $select->can_read(60))
+		while (my @ready = $select->can_read(600))
 		{
 			foreach my $socket (@ready)
 			{
