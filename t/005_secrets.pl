@@ -79,7 +79,7 @@ DO 'BEGIN EXECUTE \$q\$SELECT id FROM aep.create_base_connection($argument, port
 SQL
 
 # cancelled
-run("SET statement_timeout = '300ms'; SELECT * FROM aep.create_base_connection($argument, name => 'fault:stall=before_headers')");
+run("SET statement_timeout = '3s'; SELECT * FROM aep.create_base_connection($argument, name => 'fault:stall=before_headers')");
 like($seen, qr/57014/, 'cancelled');
 
 # options that the validator refuses

@@ -42,7 +42,7 @@ sub value
 	my ($sql) = @_;
 	my $result = run($sql);
 
-	is($result->{err}, '', "no error: $sql");
+	is($result->{err}, '', "no error: " . encode('UTF-8', $sql));
 	return $result->{out};
 }
 

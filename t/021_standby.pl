@@ -13,6 +13,7 @@ my $primary = PostgreSQL::Test::Cluster->new('primary');
 $primary->init(allows_streaming => 1);
 $primary->append_conf('postgresql.conf', <<'CONF');
 max_connections = 20
+autovacuum = off
 max_standby_streaming_delay = 0
 wal_receiver_status_interval = 1
 CONF
