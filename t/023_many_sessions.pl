@@ -13,7 +13,7 @@ my $sessions = 200;
 my $refused = 120;
 my $life = 2;
 # refuses the first of all, then those that come too quickly
-my $throttling = AepTest::start_fake('--ims-max-per-second', 80);
+my $throttling = AepTest::start_fake('--ims-max-per-second', 120);
 my $fake = AepTest::start_fake();
 my $node = AepTest::start_node(
 	'main',

@@ -148,7 +148,10 @@ my @mix = (
 	[ 8, 1, sub { within(30, create('stall=mid_body')) } ],
 	[ 3, 1, sub { within(30, create('status=429,retry_after=1')) } ],
 	[ 20, 1, sub { within(1 + int(rand(4)), create()) } ],
-	[ 5, 3, sub { within(5, 'BEGIN; ' . create() . 'SAVEPOINT a; ' . create() . 'ROLLBACK TO a; ' . create() . 'COMMIT;') } ]);
+	[ 5, 3, sub {
+			my @creates = map { create() } 1 .. 3;
+			within(5, "BEGIN; $creates[0] SAVEPOINT a; $creates[1] ROLLBACK TO a; $creates[2] COMMIT;");
+		} ]);
 my $weights = 0;
 $weights += $_->[0] foreach (@mix);
 
