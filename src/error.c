@@ -253,6 +253,15 @@ aep_error_token_not_understood(const AepErrorContext *context, AepHttpExchange *
 	error->hint = NULL;
 }
 
+bool
+aep_error_outcome_unknown(const AepError *error)
+{
+	return error->sqlstate == ERRCODE_TRANSACTION_RESOLUTION_UNKNOWN ||
+		   error->sqlstate == ERRCODE_PROTOCOL_VIOLATION ||
+		   error->sqlstate == ERRCODE_PROGRAM_LIMIT_EXCEEDED ||
+		   error->sqlstate == ERRCODE_OUT_OF_MEMORY;
+}
+
 void
 aep_error_copy(AepError *error)
 {

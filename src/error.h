@@ -47,6 +47,9 @@ extern void aep_error_token_not_understood(const AepErrorContext *context,
 										   AepHttpExchange *exchange, const char *why,
 										   AepError *error);
 
+/* Whether a changing request that ended with this error may have been carried out. */
+extern bool aep_error_outcome_unknown(const AepError *error);
+
 /* Copies the texts into the current context. */
 extern void aep_error_copy(AepError *error);
 

@@ -103,8 +103,9 @@ repeat_rule(const AepCall *call)
 }
 
 /*
- * The value of the Authorization header.  A copy of the token, since the kept
- * one may be renewed by another call meanwhile.
+ * The value of the Authorization header; NULL in a batch for which there is no
+ * token.  A copy of the token, since the kept one may be renewed by another
+ * call meanwhile.
  */
 static const char *
 prepare_authorization(AepCall *call)
@@ -129,11 +130,9 @@ prepare_authorization(AepCall *call)
 }
 
 static void
-send_request(AepCall *call)
+send_request(AepCall *call, const char *authorization)
 {
 	const AepServer *server = call->server;
-	const char *authorization = prepare_authorization(call);
-
 	AepHttpHeader *headers = palloc((MAX_OWN_HEADERS + call->nheaders) * sizeof(AepHttpHeader));
 	AepHttpRequest request = {
 		.method = call->context.method,
@@ -150,16 +149,17 @@ send_request(AepCall *call)
 		.in_batch = call->in_batch,
 	};
 
-	if (authorization != NULL)
-		call->exchange = aep_http_start(&request);
+	call->exchange = aep_http_start(&request);
 }
 
 void
 aep_call_start(AepCall *call)
 {
 	MemoryContext caller = MemoryContextSwitchTo(call->memory);
+	const char *authorization = prepare_authorization(call);
 
-	send_request(call);
+	if (authorization != NULL)
+		send_request(call, authorization);
 	MemoryContextSwitchTo(caller);
 }
 
@@ -216,17 +216,12 @@ aep_call_wait(AepCall *call)
 static void
 settle_pending(AepCall *call, const AepError *error)
 {
-	switch (error->sqlstate)
-	{
-		case ERRCODE_TRANSACTION_RESOLUTION_UNKNOWN:
-		case ERRCODE_PROGRAM_LIMIT_EXCEEDED:
-		case ERRCODE_OUT_OF_MEMORY:
-			aep_pending_unknown(call->pending);
-			break;
-		default:
-			aep_pending_forget(call->pending);
-			break;
-	}
+	if (call->pending == NULL)
+		return;
+	if (!call->no_token && aep_error_outcome_unknown(error))
+		aep_pending_unknown(call->pending);
+	else
+		aep_pending_forget(call->pending);
 	call->pending = NULL;
 }
 
@@ -239,16 +234,13 @@ aep_call_succeeded(AepCall *call, AepError *error)
 	{
 		*error = call->token_error;
 		aep_error_copy(error);
-		if (call->pending != NULL)
-			aep_pending_forget(call->pending);
-		call->pending = NULL;
+		settle_pending(call, error);
 		return false;
 	}
 	if (exchange->outcome == AEP_HTTP_COMPLETE && exchange->status / 100 == 2)
 		return true;
 	aep_error_from_exchange(&call->context, exchange, error);
-	if (call->pending != NULL)
-		settle_pending(call, error);
+	settle_pending(call, error);
 	return false;
 }
 

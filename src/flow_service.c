@@ -6,9 +6,7 @@
  */
 #include "postgres.h"
 
-#include "common/hashfn.h"
 #include "lib/stringinfo.h"
-#include "utils/hsearch.h"
 #include "utils/memutils.h"
 
 #include "access_token.h"
@@ -171,15 +169,6 @@ aep_flow_try_update(const AepServer *server, const char *id, const char *etag,
 								 error);
 	aep_call_end(call);
 	return status == AEP_REPLY_OK;
-}
-
-bool
-aep_flow_outcome_unknown(const AepError *error)
-{
-	return error->sqlstate == ERRCODE_TRANSACTION_RESOLUTION_UNKNOWN ||
-		   error->sqlstate == ERRCODE_PROTOCOL_VIOLATION ||
-		   error->sqlstate == ERRCODE_PROGRAM_LIMIT_EXCEEDED ||
-		   error->sqlstate == ERRCODE_OUT_OF_MEMORY;
 }
 
 void

@@ -55,9 +55,6 @@ extern bool aep_flow_try_update(const AepServer *server, const char *id, const c
 								const AepConnectionChange *change, AepCreated *changed,
 								AepError *error);
 
-/* Whether that error of a changing request leaves its outcome unknown. */
-extern bool aep_flow_outcome_unknown(const AepError *error);
-
 /*
  * The etag of an entity, to be sent with a change of it.  Throws 08P01 if it
  * has none: nobody could tell whose change wins.

@@ -122,15 +122,13 @@ begin_item(Batch *batch, Datum spec, bool is_null)
 									 &item->error))
 		{
 			if (batch->no_token)
-			{
 				item->error = batch->token_error;
-				item->name = connection.name;
-				MemoryContextSwitchTo(caller);
-				return;
+			else
+			{
+				warn_unreachable(batch, connection.host);
+				item->call = aep_flow_create_begin(batch->server, &connection, true);
+				batch->in_flight++;
 			}
-			warn_unreachable(batch, connection.host);
-			item->call = aep_flow_create_begin(batch->server, &connection, true);
-			batch->in_flight++;
 		}
 		item->name = connection.name;
 	}

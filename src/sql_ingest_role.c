@@ -194,7 +194,7 @@ create_connection(const AepServer *server, const AepBaseConnection *connection,
 		aep_procedure_commit();
 		return;
 	}
-	if (!aep_flow_outcome_unknown(&error))
+	if (!aep_error_outcome_unknown(&error))
 	{
 		aep_ingest_role_drop(grants, connection->username);
 		aep_ingest_state_delete(grants->role_name);

@@ -93,13 +93,6 @@ may_be_used(const AepIngestState *state, const char *login)
 	return strcmp(login, state->active_login) == 0 || kept != NULL;
 }
 
-/* Another login joins those that the platform may use. */
-static void
-keep_login(AepIngestState *state, const char *login)
-{
-	state->kept_logins = psprintf("%s %s ", state->kept_logins, login);
-}
-
 static const char *
 choose_login(const AepIngestState *state)
 {
@@ -127,22 +120,34 @@ give_up_pending(AepIngestState *state)
 	save(state);
 }
 
-/* What the last call left behind, if it was cut off. */
-static void
-recover(const AepServer *server, AepIngestState *state)
+/* Whether the connection is as it was when its etag was noted. */
+static bool
+is_unchanged(const AepServer *server, const AepIngestState *state)
 {
-	const char *etag;
+	const char *etag = aep_flow_etag(aep_flow_connection(server, state->connection_id));
 
-	if (state->step != AEP_INGEST_ROTATING || state->patched)
-		return;
+	return strcmp(etag, state->etag) == 0;
+}
 
-	etag = aep_flow_etag(aep_flow_connection(server, state->connection_id));
-	if (strcmp(etag, state->etag) == 0)
-		return; /* the platform was not told: pending_login can be had again */
-	keep_login(state, state->pending_login);
+/* The pending login may be used, or not: it stays, and another takes its turn. */
+static void
+keep_pending(AepIngestState *state)
+{
+	state->kept_logins = psprintf("%s %s ", state->kept_logins, state->pending_login);
 	state->pending_login = NULL;
 	state->step = AEP_INGEST_UNKNOWN;
 	save(state);
+}
+
+/*
+ * What the last call left behind, if it was cut off.  If the platform was not
+ * told, pending_login can be had again.
+ */
+static void
+recover(const AepServer *server, AepIngestState *state)
+{
+	if (state->step == AEP_INGEST_ROTATING && !state->patched && !is_unchanged(server, state))
+		keep_pending(state);
 }
 
 /* A login that is not in use gets a new password, and works from now on. */
@@ -166,17 +171,10 @@ prepare_login(const AepServer *server, AepIngestState *state, const AepPassword 
 static void
 resolve_unknown(const AepServer *server, AepIngestState *state)
 {
-	const char *etag = aep_flow_etag(aep_flow_connection(server, state->connection_id));
-
-	if (strcmp(etag, state->etag) == 0)
-	{
+	if (is_unchanged(server, state))
 		give_up_pending(state);
-		return;
-	}
-	keep_login(state, state->pending_login);
-	state->pending_login = NULL;
-	state->step = AEP_INGEST_UNKNOWN;
-	save(state);
+	else
+		keep_pending(state);
 }
 
 /* Tells the platform to use the pending login; raises what goes wrong. */
@@ -202,7 +200,7 @@ tell_platform(const AepServer *server, AepIngestState *state, const AepPassword 
 	if (!aep_flow_try_update(server, state->connection_id, state->etag, &change, &changed, &error))
 	{
 		/* a service that failed may have failed after the change */
-		if (aep_flow_outcome_unknown(&error) || error.sqlstate == ERRCODE_SYSTEM_ERROR)
+		if (aep_error_outcome_unknown(&error) || error.sqlstate == ERRCODE_SYSTEM_ERROR)
 		{
 			resolve_unknown(server, state);
 			error.hint = "Both logins keep working. Call aep.rotate_credentials() again.";

@@ -14,12 +14,8 @@ my $node = AepTest::start_node('main');
 sub create_database
 {
 	my ($encoding) = @_;
-	my $dbname = lc $encoding;
+	my $dbname = AepTest::create_database($node, $encoding);
 
-	$node->safe_psql('postgres',
-		"CREATE DATABASE $dbname TEMPLATE template0 ENCODING '$encoding' LC_COLLATE 'C' LC_CTYPE 'C'"
-	);
-	$node->safe_psql($dbname, 'CREATE EXTENSION aep');
 	AepTest::create_server($node, $fake, dbname => $dbname);
 	return $dbname;
 }

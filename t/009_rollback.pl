@@ -468,12 +468,8 @@ logged_as_unknown('fault:close=before batch');
 sub create_database
 {
 	my ($encoding) = @_;
-	my $dbname = lc $encoding;
+	my $dbname = AepTest::create_database($node, $encoding);
 
-	$node->safe_psql('postgres',
-		"CREATE DATABASE $dbname TEMPLATE template0 ENCODING '$encoding' LC_COLLATE 'C' LC_CTYPE 'C'"
-	);
-	$node->safe_psql($dbname, 'CREATE EXTENSION aep');
 	AepTest::create_server($node, $fake, dbname => $dbname, username => 'u', password => 'p');
 	return $dbname;
 }
