@@ -309,19 +309,21 @@ only where both sides speak the same protocol.
     print("""\
 What was found with strace and callgrind, and why it stays:
 
-- System calls. A call on a kept connection over HTTP looks whether the connection is still alive
-  (poll), sends, looks for an answer (poll), waits (epoll_wait, unless the answer is there), receives,
-  and writes the line in the server log. libcurl's own loop, which the floor runs, does the same
-  without that line, and polls twice more: its wake-up descriptor before all, and the connection again
-  after the wait. So nothing is left to gain there but the line.
+- System calls. A call on a kept connection over HTTP looks whether the connection is alive and silent
+  (poll, once by aep, since libcurl before 8.0 would take one on which something came unasked, and once
+  by libcurl), sends, looks for an answer (poll), waits (epoll_wait, unless the answer is there),
+  receives, and writes the line in the server log. libcurl's own loop, which the floor runs, does the
+  same without aep's look and that line, and polls twice more: its wake-up descriptor before all, and
+  the connection again after the wait. So nothing is left to gain there but the line.
 - The line in the server log stays. It holds the id of what was created, and is there even if the
   backend dies before it can tell its client: nothing created is forgotten.
 - The rest is work that a bare program leaves out. The URL and the headers are put together for each
   call; the answer is checked (UTF-8, NUL characters, members that come twice) and read by cJSON; the
   creation is noted in the list that a rollback reports; memory contexts own all of it, so that an
   error or a cancel at any point leaves nothing behind; what held a secret is wiped; the row is formed.
-- A batch pays the same for each item, but while other requests are under way: the time for all
-  depends on it only where the processor, not the service, is what is waited for.
+- A batch pays the same for each item, but while other requests are under way, and prepares the next
+  items while it has to wait: the time for all depends on it only where the processor, not the service,
+  is what is waited for.
 - A listing is bound by reading JSON. Most of its time is PostgreSQL's own parser, which makes the
   `jsonb` that the function returns; then come the rows, which a function in FROM puts aside first,
   in a file beyond `work_mem`. A fetch that reads nothing shows what the network costs, not what rows

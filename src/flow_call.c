@@ -40,7 +40,6 @@ aep_call_begin(const AepServer *server, const char *method, const char *path, co
 	call = MemoryContextAllocZero(memory, sizeof(AepCall));
 	call->server = server;
 	call->path = path;
-	call->deadline = aep_http_now() + server->limits.request_timeout;
 	call->context.action = action;
 	call->context.method = method;
 	call->context.server = server->name;
@@ -156,11 +155,21 @@ void
 aep_call_start(AepCall *call)
 {
 	MemoryContext caller = MemoryContextSwitchTo(call->memory);
-	const char *authorization = prepare_authorization(call);
+	const char *authorization;
 
+	if (call->deadline == 0)
+		call->deadline = aep_http_now() + call->server->limits.request_timeout;
+	authorization = prepare_authorization(call);
 	if (authorization != NULL)
 		send_request(call, authorization);
 	MemoryContextSwitchTo(caller);
+}
+
+void
+aep_call_refuse(AepCall *call, const AepError *token_error)
+{
+	call->no_token = true;
+	call->token_error = *token_error;
 }
 
 /*

@@ -43,7 +43,7 @@ typedef struct AepCall
 	AepSecrets secrets;
 	MemoryContext memory;
 	const char *path;
-	int64 deadline; /* aep_http_now() time by which all of it must end */
+	int64 deadline; /* aep_http_now() time by which all of it must end; 0: not begun */
 	AepBuffer token;
 	bool renewed;  /* the access token was, for this call */
 	bool no_token; /* in a batch: there is none to be had */
@@ -62,6 +62,9 @@ extern AepCall *aep_call_begin(const AepServer *server, const char *method, cons
 
 /* Sends it.  Throws what fetching an access token may, and for want of memory. */
 extern void aep_call_start(AepCall *call);
+
+/* Instead of sending it: there is no token, as an earlier call of the batch has found. */
+extern void aep_call_refuse(AepCall *call, const AepError *token_error);
 
 /*
  * Whether the answer, or the failure, is there.  A token that was refused is

@@ -62,7 +62,6 @@ aep_flow_create_begin(const AepServer *server, const AepBaseConnection *connecti
 	call->in_batch = in_batch;
 	call->pending = aep_pending_register("base connection", AEP_CONNECTIONS_PATH, connection->name,
 										 server->name);
-	aep_call_start(call);
 	return call;
 }
 

@@ -28,7 +28,7 @@ extern void aep_flow_check_access(const AepServer *server);
 extern void aep_flow_create_connection(const AepServer *server, const AepBaseConnection *connection,
 									   AepCreated *created);
 
-/* The same in two halves, for a batch: the first makes and sends it ... */
+/* The same in two halves, for a batch: the first makes it, for aep_call_start() ... */
 extern AepCall *aep_flow_create_begin(const AepServer *server, const AepBaseConnection *connection,
 									  bool in_batch);
 

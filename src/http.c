@@ -403,6 +403,19 @@ set_callbacks(AepHttpTransfer *transfer)
 	SETOPT(easy, CURLOPT_CLOSESOCKETFUNCTION, aep_wait_close_socket);
 }
 
+#ifdef AEP_IDLE_MUST_BE_SILENT
+/* Whether libcurl might take a connection on which something came unasked. */
+static bool
+must_connect(const AepHttpTransfer *transfer)
+{
+	bool alone = dlist_head_node(&transfers) == &transfer->node &&
+				 dlist_tail_node(&transfers) == &transfer->node;
+
+	/* for the first of all requests ensure_multi() has just looked */
+	return !(alone && transfer->exchange.attempts == 0) && aep_wait_idle_stirs();
+}
+#endif
+
 /* Sends the request, for the first time or again, within the time left. */
 static void
 start_attempt(AepHttpTransfer *transfer)
@@ -412,7 +425,7 @@ start_attempt(AepHttpTransfer *transfer)
 
 	SETOPT(transfer->easy, CURLOPT_TIMEOUT_MS, (long) Max(left, 1));
 #ifdef AEP_IDLE_MUST_BE_SILENT
-	SETOPT(transfer->easy, CURLOPT_FRESH_CONNECT, aep_wait_idle_stirs() ? 1L : 0L);
+	SETOPT(transfer->easy, CURLOPT_FRESH_CONNECT, must_connect(transfer) ? 1L : 0L);
 #endif
 	transfer->exchange.attempts++;
 	transfer->exchange.body.len = 0;
@@ -547,10 +560,11 @@ pause_transfer(AepHttpTransfer *transfer)
 		throttled_until = Max(throttled_until, transfer->resume_at);
 }
 
-/* Takes note of all transfers that libcurl has finished. */
-static void
+/* Takes note of all transfers that libcurl has finished.  Whether an exchange ended. */
+static bool
 collect_finished(void)
 {
+	bool ended = false;
 	CURLMsg *message;
 	int left;
 
@@ -567,7 +581,9 @@ collect_finished(void)
 		aep_wait_remove(multi, transfer->easy);
 		finish_attempt(transfer, code);
 		pause_transfer(transfer);
+		ended |= transfer->exchange.outcome != AEP_HTTP_PENDING;
 	}
+	return ended;
 }
 
 /* Starts what has paused long enough; ms until the next is due, -1: none pauses. */
@@ -599,29 +615,31 @@ resume_transfers(void)
 	return (long) next;
 }
 
-void
+bool
 aep_http_step(long max_ms)
 {
 	long pause = resume_transfers();
 	CURLMcode code;
+	bool ended;
 
 	if (pause >= 0 && (max_ms < 0 || pause < max_ms))
 		max_ms = pause;
 	code = aep_wait_step(multi, max_ms);
-	collect_finished();
+	ended = collect_finished();
 	if (code != CURLM_OK)
 	{
 		discard_multi();
 		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("libcurl's event loop failed"),
 						errdetail("libcurl says: %s.", curl_multi_strerror(code))));
 	}
+	return ended;
 }
 
 void
 aep_http_wait(AepHttpExchange *exchange)
 {
 	while (exchange->outcome == AEP_HTTP_PENDING)
-		aep_http_step(-1);
+		(void) aep_http_step(-1);
 }
 
 void

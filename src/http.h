@@ -100,9 +100,10 @@ extern void aep_http_wait(AepHttpExchange *exchange);
 
 /*
  * One step of the work of all exchanges: waits until something happens, at
- * most max_ms milliseconds (-1: no limit).  Throws like aep_http_wait().
+ * most max_ms milliseconds (-1: no limit; 0: looks whether something has).  True
+ * if an exchange came to its end.  Throws like aep_http_wait().
  */
-extern void aep_http_step(long max_ms);
+extern bool aep_http_step(long max_ms);
 
 /*
  * aep_http_now() time until which the service asked for fewer requests; in the

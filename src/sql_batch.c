@@ -4,9 +4,11 @@
  *		aep.base_connection_spec().
  *
  * A window of requests is in flight; whatever becomes of one, the others get
- * their answers.  Rows come in the order of the specs, so a finished item waits
- * for those before it, and the window never reaches further ahead than
- * WINDOW_AHEAD items: memory stays bounded however many specs there are.
+ * their answers.  While there is nothing to do but wait, the next items are
+ * prepared, so that each answer's place is taken at once.  Rows come in the
+ * order of the specs, so a finished item waits for those before it, and no item
+ * is begun further ahead than WINDOW_AHEAD: memory stays bounded however many
+ * specs there are.
  */
 #include "postgres.h"
 
@@ -32,7 +34,7 @@
 typedef struct BatchItem
 {
 	MemoryContext memory;
-	AepCall *call; /* NULL: over, or never sent */
+	AepCall *call; /* NULL: over, or never to be sent */
 	const char *name;
 	bool created;
 	AepCreated answer;
@@ -45,7 +47,8 @@ typedef struct Batch
 	ArrayIterator specs;
 	TupleDesc spec_type;
 	BatchItem items[WINDOW_AHEAD]; /* a ring, by ordinal */
-	int64 begun;
+	int64 begun;				   /* items so far; some of them wait to be sent */
+	int64 sent;
 	int64 stored;
 	int in_flight;
 	int window; /* requests allowed in flight */
@@ -99,7 +102,7 @@ warn_unreachable(Batch *batch, const char *host)
 	aep_endpoint_warn_unreachable(host);
 }
 
-/* Begins the next item; an argument that is wrong ends it at once. */
+/* Prepares the next item; an argument that is wrong ends it at once. */
 static void
 begin_item(Batch *batch, Datum spec, bool is_null)
 {
@@ -121,18 +124,46 @@ begin_item(Batch *batch, Datum spec, bool is_null)
 		if (aep_connection_arguments(arguments, batch->server, &default_type, &connection,
 									 &item->error))
 		{
-			if (batch->no_token)
-				item->error = batch->token_error;
-			else
-			{
-				warn_unreachable(batch, connection.host);
-				item->call = aep_flow_create_begin(batch->server, &connection, true);
-				batch->in_flight++;
-			}
+			warn_unreachable(batch, connection.host);
+			item->call = aep_flow_create_begin(batch->server, &connection, true);
 		}
 		item->name = connection.name;
 	}
 	MemoryContextSwitchTo(caller);
+}
+
+/* Prepares an item, if there is one more and it is not too far ahead. */
+static bool
+prepare_item(Batch *batch)
+{
+	Datum spec;
+	bool is_null;
+
+	if (batch->at_end || batch->begun - batch->stored >= WINDOW_AHEAD)
+		return false;
+	batch->at_end = !array_iterate(batch->specs, &spec, &is_null);
+	if (!batch->at_end)
+		begin_item(batch, spec, is_null);
+	return !batch->at_end;
+}
+
+/* Sends items, those that are prepared first, as far as the window allows. */
+static void
+fill_window(Batch *batch)
+{
+	while (batch->in_flight < batch->window && aep_http_throttled_until() <= aep_http_now() &&
+		   (batch->sent < batch->begun || prepare_item(batch)))
+	{
+		AepCall *call = batch->items[batch->sent++ % WINDOW_AHEAD].call;
+
+		if (call == NULL)
+			continue;
+		batch->in_flight++;
+		if (batch->no_token)
+			aep_call_refuse(call, &batch->token_error);
+		else
+			aep_call_start(call);
+	}
 }
 
 /* Reads the answer of an item that is over, and gives its request back. */
@@ -177,34 +208,19 @@ store_item(AepRow *row, const BatchItem *item, int64 ordinal)
 	aep_row_store(row);
 }
 
-/* Begins items as far as the window allows. */
-static void
-fill_window(Batch *batch)
-{
-	while (!batch->at_end && batch->in_flight < batch->window &&
-		   batch->begun - batch->stored < WINDOW_AHEAD &&
-		   aep_http_throttled_until() <= aep_http_now())
-	{
-		Datum spec;
-		bool is_null;
-
-		if (array_iterate(batch->specs, &spec, &is_null))
-			begin_item(batch, spec, is_null);
-		else
-			batch->at_end = true;
-	}
-}
-
-/* Turns what is over, from the oldest on, into rows. */
+/* Turns what is over, from the oldest on, into rows; each makes room for another. */
 static void
 collect_items(Batch *batch, AepRow *row)
 {
-	for (int64 i = batch->stored; i < batch->begun; i++)
+	for (int64 i = batch->stored; i < batch->sent; i++)
 	{
 		BatchItem *item = &batch->items[i % WINDOW_AHEAD];
 
 		if (item->call != NULL && aep_call_is_over(item->call))
+		{
 			finish_item(batch, item);
+			fill_window(batch);
+		}
 		if (item->call == NULL && i == batch->stored)
 		{
 			MemoryContext caller = MemoryContextSwitchTo(item->memory);
@@ -217,14 +233,25 @@ collect_items(Batch *batch, AepRow *row)
 	}
 }
 
-/* Waits for an answer, or until the service lets new requests through. */
+/*
+ * Waits for an answer, or until the service lets new requests through.  The
+ * next items are prepared meanwhile, as many as may be answered at once.
+ */
 static void
 wait_for_items(Batch *batch)
 {
-	int64 pause = batch->at_end ? 0 : aep_http_throttled_until() - aep_http_now();
+	bool at_end = batch->at_end && batch->sent == batch->begun;
+	int64 pause = at_end ? 0 : aep_http_throttled_until() - aep_http_now();
 
+	while (batch->in_flight > 0 && batch->begun - batch->sent < batch->window && !batch->at_end)
+	{
+		if (aep_http_step(0))
+			return;
+		if (!prepare_item(batch))
+			break;
+	}
 	if (batch->in_flight > 0 || pause > 0)
-		aep_http_step(pause > 0 ? (long) pause : -1);
+		(void) aep_http_step(pause > 0 ? (long) pause : -1);
 }
 
 AEP_SQL_FUNCTION(aep_create_base_connections);
@@ -253,7 +280,7 @@ aep_create_base_connections(PG_FUNCTION_ARGS)
 
 	while (!batch->at_end || batch->stored < batch->begun)
 	{
-		collect_items(batch, &row); /* before: each that ended makes room for another */
+		collect_items(batch, &row);
 		fill_window(batch);
 		wait_for_items(batch);
 	}

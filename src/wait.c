@@ -402,8 +402,8 @@ aep_wait_step(CURLM *multi, long max_ms)
 			timeout = (long) left;
 	}
 
-	/* A timer that is due now needs no trip to the kernel. */
-	if (timeout != 0)
+	/* A timer that is due now needs no trip to the kernel, a question does. */
+	if (timeout != 0 || max_ms == 0)
 	{
 		update_wait_set();
 		nevents = WaitEventSetWait(wait_set, timeout, events, EVENTS_PER_STEP, wait_event);

@@ -44,8 +44,8 @@ extern CURLMcode aep_wait_remove(CURLM *multi, CURL *easy);
 
 /*
  * Sleeps until a socket of libcurl's is ready, its timer is due, the latch is
- * set or max_ms milliseconds have passed (-1: no such limit); then serves
- * interrupts and lets libcurl work.  Throws what the interrupt throws, and
+ * set or max_ms milliseconds have passed (-1: no such limit; 0: does not sleep);
+ * then serves interrupts and lets libcurl work.  Throws what the interrupt throws, and
  * what building a WaitEventSet may.  Any code but CURLM_OK means that the
  * multi handle cannot be used any more.
  */
