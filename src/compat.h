@@ -15,6 +15,9 @@
 #include "utils/memutils.h"
 #include "utils/wait_event.h"
 
+#if PG_VERSION_NUM >= 160000
+#include "nodes/miscnodes.h"
+#endif
 #if PG_VERSION_NUM >= 180000
 #include "storage/waiteventset.h"
 #endif
@@ -79,25 +82,26 @@ extern char *pg_be_scram_build_secret(const char *password);
 #endif
 
 /*
- * Runs the JSON reader for its verdict alone.  For the files that include
- * common/jsonapi.h first.  From 17 on the caller brings the lexer's memory.
+ * Text in the database's encoding as jsonb; false: it is not JSON.  Before 16
+ * jsonb_in() cannot say so but by an error of its own, and is asked only after
+ * a first reading.  For the files that include common/jsonapi.h first.
  */
 #ifdef JSONAPI_H
-static inline JsonParseErrorType
-aep_parse_json(const char *text, size_t len, int encoding)
+static inline bool
+aep_read_jsonb(char *text, Datum *result)
 {
-#if PG_VERSION_NUM >= 170000
-	JsonLexContext lex;
-	JsonParseErrorType result;
+#if PG_VERSION_NUM >= 160000
+	ErrorSaveContext context = {T_ErrorSaveContext};
 
-	makeJsonLexContextCstringLen(&lex, text, len, encoding, true);
-	result = pg_parse_json(&lex, &nullSemAction);
-	freeJsonLexContext(&lex);
-	return result;
+	return DirectInputFunctionCallSafe(jsonb_in, text, InvalidOid, -1, (Node *) &context, result);
 #else
-	return pg_parse_json(
-		makeJsonLexContextCstringLen(unconstify(char *, text), (int) len, encoding, true),
-		&nullSemAction);
+	JsonLexContext *lex =
+		makeJsonLexContextCstringLen(text, (int) strlen(text), GetDatabaseEncoding(), true);
+
+	if (pg_parse_json(lex, &nullSemAction) != JSON_SUCCESS)
+		return false;
+	*result = DirectFunctionCall1(jsonb_in, CStringGetDatum(text));
+	return true;
 #endif
 }
 #endif

@@ -20,13 +20,6 @@
 #include "reply.h"
 #include "utf8.h"
 
-/* Is it JSON?  Asked first, since jsonb_in() would raise an error of its own. */
-static bool
-is_json(const char *text, size_t len)
-{
-	return aep_parse_json(text, len, GetDatabaseEncoding()) == JSON_SUCCESS;
-}
-
 /*
  * Turns \u escapes into the characters they stand for: jsonb_in() refuses
  * those that the database's encoding cannot hold, and with SQL_ASCII all
@@ -70,14 +63,15 @@ aep_document_parse(const AepBuffer *body, const char **why)
 {
 	AepReplyStatus status = aep_reply_text(body->data, body->len);
 	const char *text;
+	Datum document;
 
 	if (status == AEP_REPLY_OK)
 	{
 		text = body->data;
 		if (GetDatabaseEncoding() != PG_UTF8)
 			text = aep_from_utf8(unescape(body->data, body->len));
-		if (is_json(text, strlen(text)))
-			return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(text)));
+		if (aep_read_jsonb(unconstify(char *, text), &document))
+			return DatumGetJsonbP(document);
 		status = AEP_REPLY_NOT_JSON;
 	}
 	*why = aep_reply_status_text(status);
