@@ -178,10 +178,23 @@ discard_multi(void)
 	aep_wait_detach();
 }
 
+void
+aep_http_initialize(void)
+{
+	static bool initialized = false;
+
+	if (initialized)
+		return;
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not initialize libcurl")));
+	RegisterXactCallback(transaction_ended, NULL);
+	RegisterSubXactCallback(subtransaction_ended, NULL);
+	initialized = true;
+}
+
 static void
 ensure_multi(void)
 {
-	static bool initialized = false;
 	CURLM *fresh;
 
 #ifdef AEP_IDLE_MUST_BE_SILENT
@@ -191,19 +204,7 @@ ensure_multi(void)
 	if (multi != NULL)
 		return;
 
-	/*
-	 * Not in _PG_init: under shared_preload_libraries that would run in the
-	 * postmaster, before the fork.
-	 */
-	if (!initialized && curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
-		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not initialize libcurl")));
-	if (!initialized)
-	{
-		RegisterXactCallback(transaction_ended, NULL);
-		RegisterSubXactCallback(subtransaction_ended, NULL);
-	}
-	initialized = true;
-
+	aep_http_initialize();
 	fresh = curl_multi_init();
 	if (fresh == NULL)
 		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"),

@@ -78,6 +78,12 @@ typedef struct AepHttpExchange
 	struct AepHttpTransfer *transfer; /* http.c's own */
 } AepHttpExchange;
 
+/*
+ * What libcurl needs once for each process, never before a fork.  The first
+ * request does it, if nobody has.  Throws XX000 if libcurl refuses.
+ */
+extern void aep_http_initialize(void);
+
 /* Milliseconds of a clock that never jumps. */
 extern int64 aep_http_now(void);
 
