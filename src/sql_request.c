@@ -74,12 +74,13 @@ read_path(FunctionCallInfo fcinfo)
 							 "It must begin with a slash and hold neither \"//\" nor "
 							 "\"..\".",
 							 "Give it as in '/flowservice/flows'.");
+	/* no quote: the hint of a rollback shows it in a statement */
 	for (const char *c = path; *c != '\0'; c++)
 	{
-		if (*c <= ' ' || *c > '~' || strchr("?#\\%", *c) != NULL)
+		if (*c <= ' ' || *c > '~' || strchr("?#\\%'", *c) != NULL)
 			aep_argument_refused("path",
 								 "It must consist of plain ASCII characters, none of them "
-								 "a blank, '?', '#', '%' or a backslash.",
+								 "a blank, a quote, '?', '#', '%' or a backslash.",
 								 "Parameters belong in the argument \"query\".");
 	}
 	return path;

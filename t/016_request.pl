@@ -143,7 +143,7 @@ fails("method \"$_\"", '22023', request_sql($_, $path), 0) foreach ('HEAD', 'OPT
 my @bad_paths = (
 	'', 'flowservice', 'https://evil.example.com/', '//evil.example.com/', '/a//b', '/flowservice//', '/..', '/../x', '/a/../b', '/a/..',
 	'/a/..;/b', '/a?b=c', '/a?', '/a#b', '/a%2e%2e/b', '/a%', '/a b', '/a ', ' /a', "/a\tb", "/a\r\nX-Forged: 1", "/a\nb", '/a\\b', '/\\evil.example.com',
-	"/gr\x{fc}n", "/a\x{7f}");
+	"/gr\x{fc}n", "/a\x{7f}", "/a'b");
 fails("path \"$_\"", '22023', request_sql('GET', $_), 0) foreach (@bad_paths);
 foreach my $odd ('/@evil.example.com/', '/:8080/', '/a.b/~c;d=e,f(g)!$*', '/')
 {
