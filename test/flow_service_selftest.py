@@ -235,6 +235,29 @@ def test_life_cycle(fake, results):
         fake.call('GET', '/data/foundation/catalog/dataSets')[1]).encode())
 
 
+def test_late(fake, results):
+    created = fake.create('fault:on=PATCH,status=504,late=2,times=1')[1]
+    path = f'{CONNECTIONS}/{created["id"]}'
+
+    def patch(text):
+        change = [{'op': 'add', 'path': '/description', 'value': text}]
+        return fake.call('PATCH', path, change, If_Match=created['etag'])[0]
+
+    def description():
+        return fake.call('GET', path)[1]['items'][0].get('description')
+    results.equal('late: answered', patch('late'), 504)
+    results.equal('late: not at once', description(), None)
+    results.equal('late: before the second request', description(), 'late')
+    kept = [(request['kind'], request['status']) for request in fake.requests()[-4:]]
+    results.equal('late: on record when it is carried out', kept,
+                  [('PATCH', 504), ('GET', 200), ('LATE', 200), ('GET', 200)])
+    created = fake.create('fault:on=PATCH,status=504,late=2,times=1 overtaken')[1]
+    path = f'{CONNECTIONS}/{created["id"]}'
+    results.equal('late: overtaken', (patch('late'), patch('first')), (504, 200))
+    results.equal('late: its etag is stale by then', description(), 'first')
+    results.equal('late: and refused', fake.requests()[-2]['status'], 412)
+
+
 def test_lists(folder, results):
     fake = Fake(os.path.join(folder, 'lists'), '--seed-connections', '45',
                 '--secrets-on-get', 'mask', '--delete-status', '202', '--record-secrets')
@@ -468,7 +491,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         fake = Fake(os.path.join(folder, 'fake'))
         try:
-            for test in (test_creation, test_checks, test_life_cycle, test_tokens,
+            for test in (test_creation, test_checks, test_life_cycle, test_late, test_tokens,
                          test_error_faults, test_answer_faults, test_transport_faults,
                          test_listeners, test_load):
                 attempt(test, fake, results)

@@ -11,6 +11,9 @@ when
                    EXPLORE, PREVIEW, CONFIGS, ACTION; TOKEN (default of a secret)
   after=N, times=N not the first N such requests, and then only N of them
   processed=0|1    whether the state changes; default: not if the service refuses
+  late=N           it is carried out, as it came, right before the Nth request on
+                   that object after it: a gateway held it back.  What the client
+                   gets meanwhile is for close=, stall=, or status=504 to say
 errors
   status=N, code=, message=, shape= (see answers.py)
   retry_after=VALUE, or date+N for the date in N seconds
@@ -52,7 +55,7 @@ BREAKS = ('before', 'mid_headers', 'mid_body')
 KINDS = {'POST', 'GET', 'PATCH', 'DELETE', 'LIST', 'COUNT', 'SEARCH', 'TEST', 'EXPLORE', 'PREVIEW',
          'CONFIGS', 'ACTION', 'TOKEN'}
 NUMBERS = {'times', 'after', 'status', 'truncate', 'drip', 'delay', 'close_after', 'bigheader',
-           'life', 'accept', 'deep', 'huge', 'gzip'}
+           'late', 'life', 'accept', 'deep', 'huge', 'gzip'}
 FLAGS = {'echo', 'badchunk', 'junk_status', 'die_kept', 'read_slow', 'notoken'}
 CHOICES = {
     'processed': ('0', '1'), 'close': BREAKS, 'reset': BREAKS,
@@ -75,6 +78,8 @@ class Fault(dict):
     @property
     def processes(self):
         """Does the state change despite the fault?"""
+        if 'late' in self:
+            return False
         refuses = self.status >= 300 or 'redirect' in self
         return self.get('processed', '0' if refuses else '1') == '1'
 

@@ -1,5 +1,6 @@
 """The service: routes, state, and the path of a request through both."""
 
+import copy
 import threading
 import time
 
@@ -31,6 +32,7 @@ class Service:
         self._faults = Faults()
         self._explorer = Explorer(options.explore)
         self._lock = threading.Lock()
+        self._late = []  # [requests until then, a call that is held back]
         self._sandboxes = {name: self._new_collections() for name in options.sandbox}
         first = self._sandboxes[options.sandbox[0]]['connections']
         for identifier, entity in connections.seeds(options.seed_connections):
@@ -84,6 +86,7 @@ class Service:
             raise ApiError(error_answer(404, 'Resource not found', shape='gateway'))
         if call.kind in ('POST', 'PATCH', 'SEARCH'):
             call.read_json()
+        self._carry_out_late(call)
         call.name = self._name_of(call)
         return self._with_fault(call, self._process)
 
@@ -92,7 +95,27 @@ class Service:
         if call.fault is None:
             return process(call)
         answer = process(call) if call.fault.processes else None
+        if 'late' in call.fault:
+            with self._lock:
+                self._late.append([int(call.fault['late']), call])
         return call.fault.apply(call, answer)
+
+    def _carry_out_late(self, call):
+        """What was held back, and is due before this request on the same object."""
+        with self._lock:
+            for item in self._late:
+                item[0] -= (item[1].sandbox, item[1].entity_id) == (call.sandbox, call.entity_id)
+            due = [late for left, late in self._late if left < 1]
+            self._late = [item for item in self._late if item[0] > 0]
+        for late in due:
+            late = copy.copy(late)
+            late.fault = None
+            try:
+                answer = self._process(late)
+            except ApiError as error:
+                answer = error.answer
+            late.kind = 'LATE'
+            self._recorder.write(late, answer)
 
     def _name_of(self, call):
         """The name that may hold a fault, and stands in the record."""

@@ -161,7 +161,7 @@ sub told_login
 		{
 			$told->{params}{ $request->{created} } = $request->{body}{auth}{params};
 		}
-		elsif ($request->{kind} eq 'PATCH' && _carried_out($request))
+		elsif ($request->{kind} =~ /^(?:PATCH|LATE)$/ && _carried_out($request))
 		{
 			my ($patched) = $request->{path} =~ m{([^/]+)/?$};
 			foreach my $operation (@{ $request->{body} })
@@ -185,6 +185,7 @@ sub _carried_out
 
 	# a stale etag is found before any fault
 	return 0 if $request->{status} == 412;
+	return 0 if $request->{fault} && $request->{name} =~ /\blate=/;
 	return $1 if $request->{fault} && $request->{name} =~ /\bprocessed=([01])\b/;
 	return $request->{status} < 300;
 }
