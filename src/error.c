@@ -14,10 +14,11 @@
 typedef enum RuleScope
 {
 	EVERY_REQUEST,
-	TOKEN_REQUEST,	/* to IMS, for an access token */
-	ONLY_POST,		/* creates something, and cannot be repeated blindly */
-	SENT_CHANGE,	/* POST, PATCH, DELETE that may have reached the service */
-	REPEATED_CHANGE /* the same, by an attempt before the last */
+	TOKEN_REQUEST,	 /* to IMS, for an access token */
+	ONLY_POST,		 /* creates something, and cannot be repeated blindly */
+	SENT_CHANGE,	 /* POST, PATCH, DELETE that may have reached the service */
+	REPEATED_CHANGE, /* the same, by an attempt before the last */
+	REFUSED_LATER	 /* a change of which an earlier attempt was not refused, but this one was */
 } RuleScope;
 
 typedef struct ErrorRule
@@ -46,20 +47,18 @@ static const ErrorRule rules[] = {
 	 "the credential was refused", CREDENTIAL_HINT},
 	{AEP_HTTP_COMPLETE, 403, NULL, TOKEN_REQUEST, ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
 	 "the credential was refused", CREDENTIAL_HINT},
-	{AEP_HTTP_COMPLETE, 412, NULL, REPEATED_CHANGE, ERRCODE_TRANSACTION_RESOLUTION_UNKNOWN,
-	 "the outcome is unknown", UNKNOWN_HINT},
-	{AEP_HTTP_COMPLETE, 429, NULL, REPEATED_CHANGE, ERRCODE_TRANSACTION_RESOLUTION_UNKNOWN,
-	 "the outcome is unknown", UNKNOWN_HINT},
 	{AEP_HTTP_COMPLETE, 502, NULL, REPEATED_CHANGE, ERRCODE_TRANSACTION_RESOLUTION_UNKNOWN,
 	 "the outcome is unknown", UNKNOWN_HINT},
 	{AEP_HTTP_COMPLETE, 503, NULL, REPEATED_CHANGE, ERRCODE_TRANSACTION_RESOLUTION_UNKNOWN,
 	 "the outcome is unknown", UNKNOWN_HINT},
 	{AEP_HTTP_COMPLETE, 504, NULL, REPEATED_CHANGE, ERRCODE_TRANSACTION_RESOLUTION_UNKNOWN,
 	 "the outcome is unknown", UNKNOWN_HINT},
-	{AEP_HTTP_NOT_CONNECTED, 0, NULL, REPEATED_CHANGE, ERRCODE_TRANSACTION_RESOLUTION_UNKNOWN,
-	 "the outcome is unknown", UNKNOWN_HINT},
 	{AEP_HTTP_COMPLETE, 0, "FLOW-1418", EVERY_REQUEST, ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST,
 	 "flows still use it", "Delete the flows that use it first."},
+	{AEP_HTTP_COMPLETE, 0, NULL, REFUSED_LATER, ERRCODE_TRANSACTION_RESOLUTION_UNKNOWN,
+	 "the outcome is unknown", UNKNOWN_HINT},
+	{AEP_HTTP_NOT_CONNECTED, 0, NULL, REFUSED_LATER, ERRCODE_TRANSACTION_RESOLUTION_UNKNOWN,
+	 "the outcome is unknown", UNKNOWN_HINT},
 	{AEP_HTTP_COMPLETE, 0, "FLOW-2114", EVERY_REQUEST, ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
 	 "the access token was refused", TOKEN_HINT},
 	{AEP_HTTP_COMPLETE, 0, "FLOW-2115", EVERY_REQUEST, ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
@@ -129,6 +128,8 @@ scope_fits(RuleScope scope, const AepErrorContext *context, const AepHttpExchang
 			return change && exchange->sent;
 		case REPEATED_CHANGE:
 			return change && exchange->maybe_done;
+		case REFUSED_LATER:
+			return change && exchange->not_refused && exchange->status < 500;
 	}
 	return false;
 }

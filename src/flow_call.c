@@ -189,6 +189,25 @@ token_refused(const AepHttpExchange *exchange)
 	return strncmp(service.code, "FLOW-2114", 9) == 0 || strncmp(service.code, "FLOW-2115", 9) == 0;
 }
 
+/* With another token.  That the last attempt was refused says nothing of those before. */
+static void
+start_again(AepCall *call)
+{
+	bool maybe_done = call->exchange->maybe_done;
+	bool not_refused = call->exchange->not_refused;
+
+	call->secrets.count = call->nsecrets; /* the refused token is gone */
+	aep_http_end(call->exchange);
+	call->exchange = NULL;
+	if (call->pending != NULL)
+		*aep_pending_sent(call->pending) = maybe_done;
+	aep_call_start(call);
+	if (call->exchange == NULL)
+		return;
+	call->exchange->maybe_done |= maybe_done;
+	call->exchange->not_refused |= not_refused;
+}
+
 bool
 aep_call_is_over(AepCall *call)
 {
@@ -202,12 +221,7 @@ aep_call_is_over(AepCall *call)
 		return true;
 
 	call->renewed = true;
-	call->secrets.count = call->nsecrets; /* the refused token is gone */
-	aep_http_end(call->exchange);
-	call->exchange = NULL;
-	if (call->pending != NULL)
-		*aep_pending_sent(call->pending) = false; /* it was refused, so nothing was done */
-	aep_call_start(call);
+	start_again(call);
 	return call->no_token;
 }
 

@@ -237,8 +237,8 @@ aep_flow_delete_connection(const AepServer *server, const char *id)
 	aep_call_wait(call);
 	exchange = call->exchange;
 
-	/* an attempt whose answer was lost has done it */
-	if (exchange->outcome == AEP_HTTP_COMPLETE && exchange->status == 404 && exchange->maybe_done)
+	/* an attempt whose answer was lost, or said otherwise, has done it */
+	if (exchange->outcome == AEP_HTTP_COMPLETE && exchange->status == 404 && exchange->not_refused)
 	{
 		aep_call_end(call);
 		return;

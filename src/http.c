@@ -268,6 +268,7 @@ request_begins(void *arg, char *ip, char *local_ip, int port, int local_port)
 	if (transfer->begun && transfer->request.repeat == AEP_HTTP_REPEAT_UNPROCESSED)
 		return CURL_PREREQFUNC_ABORT;
 	transfer->exchange.maybe_done |= transfer->begun;
+	transfer->exchange.not_refused |= transfer->begun;
 	transfer->begun = true;
 	if (transfer->request.sent != NULL)
 		*transfer->request.sent = true;
@@ -552,6 +553,7 @@ pause_transfer(AepHttpTransfer *transfer)
 								 request->method, exchange->attempts, request->limits->max_attempts,
 								 (int) pause, exchange->reason)));
 	exchange->maybe_done |= aep_retry_maybe_done(exchange);
+	exchange->not_refused |= aep_retry_not_refused(exchange);
 	if (request->sent != NULL)
 		*request->sent = exchange->maybe_done; /* a refusal leaves nothing behind */
 	exchange->outcome = AEP_HTTP_PENDING;

@@ -65,10 +65,11 @@ typedef struct AepHttpExchange
 {
 	/* result, valid once the outcome is not AEP_HTTP_PENDING */
 	AepHttpOutcome outcome;
-	int status;		 /* HTTP status; 0: no answer began */
-	bool sent;		 /* the last attempt may have reached the service */
-	bool maybe_done; /* an earlier attempt may have been carried out */
-	bool transient;	 /* not connected, for a reason that may pass */
+	int status;		  /* HTTP status; 0: no answer began */
+	bool sent;		  /* the last attempt may have reached the service */
+	bool maybe_done;  /* an earlier attempt may have been carried out */
+	bool not_refused; /* the same, or the service said that it failed: no sure refusal */
+	bool transient;	  /* not connected, for a reason that may pass */
 	int attempts;
 	int64 retry_after;		   /* seconds the service asks to wait; 0: it does not say */
 	bool retry_after_too_long; /* longer than the time that was left */

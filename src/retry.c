@@ -85,3 +85,11 @@ aep_retry_maybe_done(const AepHttpExchange *exchange)
 		return exchange->status == 502 || exchange->status == 504;
 	return exchange->sent;
 }
+
+bool
+aep_retry_not_refused(const AepHttpExchange *exchange)
+{
+	if (exchange->outcome == AEP_HTTP_COMPLETE)
+		return exchange->status >= 500;
+	return exchange->sent;
+}

@@ -8,9 +8,16 @@
  *
  *	active					nothing is under way
  *	rotating				pending_login works, and the platform may have been
- *							told; "etag" is the connection's from before
+ *							told, or may yet be
  *	rotating and patched	it was told; "etag" is the connection's since
  *	unknown					it uses active_login or one of kept_logins: all work
+ *
+ * A PATCH that was not surely refused may be on its way still, in a gateway's
+ * queue: that the connection has its old etag proves nothing, so nobody asks.
+ * The login it names keeps its password, and the next call brings another one.
+ * Once that call's PATCH has succeeded, the etag is a new one; whatever is late
+ * carries the old one in If-Match and can only be refused.  Then, and not
+ * before, all logins but the new one are taken out of service.
  */
 #include "postgres.h"
 
@@ -120,16 +127,7 @@ give_up_pending(AepIngestState *state)
 	save(state);
 }
 
-/* Whether the connection is as it was when its etag was noted. */
-static bool
-is_unchanged(const AepServer *server, const AepIngestState *state)
-{
-	const char *etag = aep_flow_etag(aep_flow_connection(server, state->connection_id));
-
-	return strcmp(etag, state->etag) == 0;
-}
-
-/* The pending login may be used, or not: it stays, and another takes its turn. */
+/* The pending login may be used, now or later: it stays, and another takes its turn. */
 static void
 keep_pending(AepIngestState *state)
 {
@@ -139,42 +137,17 @@ keep_pending(AepIngestState *state)
 	save(state);
 }
 
-/*
- * What the last call left behind, if it was cut off.  If the platform was not
- * told, pending_login can be had again.
- */
-static void
-recover(const AepServer *server, AepIngestState *state)
-{
-	if (state->step == AEP_INGEST_ROTATING && !state->patched && !is_unchanged(server, state))
-		keep_pending(state);
-}
-
-/* A login that is not in use gets a new password, and works from now on. */
+/* A login that cannot be in use gets a new password, and works from now on. */
 static void
 prepare_login(const AepServer *server, AepIngestState *state, const AepPassword *password)
 {
 	state->etag = aep_flow_etag(aep_flow_connection(server, state->connection_id));
-	if (state->pending_login == NULL)
-		state->pending_login = choose_login(state);
+	state->pending_login = choose_login(state);
 	aep_ingest_login_enable(state->role_name, state->pending_login, state->connection_limit,
 							password);
 	state->step = AEP_INGEST_ROTATING;
 	state->patched = false;
 	save(state);
-}
-
-/*
- * An answer was lost: the connection itself tells whether the change was made,
- * unless somebody else changed it meanwhile.
- */
-static void
-resolve_unknown(const AepServer *server, AepIngestState *state)
-{
-	if (is_unchanged(server, state))
-		give_up_pending(state);
-	else
-		keep_pending(state);
 }
 
 /* Tells the platform to use the pending login; raises what goes wrong. */
@@ -202,7 +175,7 @@ tell_platform(const AepServer *server, AepIngestState *state, const AepPassword 
 		/* a service that failed may have failed after the change */
 		if (aep_error_outcome_unknown(&error) || error.sqlstate == ERRCODE_SYSTEM_ERROR)
 		{
-			resolve_unknown(server, state);
+			keep_pending(state);
 			error.hint = "Both logins keep working. Call aep.rotate_credentials() again.";
 		}
 		else
@@ -289,9 +262,10 @@ aep_rotate_credentials(PG_FUNCTION_ARGS)
 	server = aep_server_get(aep_argument_server(fcinfo, 1), false);
 	lock_rotation(connection_id);
 	find_state(connection_id, server, &state);
-	recover(server, &state);
 	if (!(state.step == AEP_INGEST_ROTATING && state.patched))
 	{
+		if (state.step == AEP_INGEST_ROTATING) /* the last call was cut off */
+			keep_pending(&state);
 		password = aep_password_create();
 		prepare_login(server, &state, password);
 		tell_platform(server, &state, password);

@@ -226,7 +226,7 @@ foreach my $fault ('status=503', 'status=429', 'status=504', 'status=502', 'clos
 	like($result->{out}, qr/\|$etag$/, "PATCH, $fault once: succeeds") or diag $result->{err};
 	is($result->{changed}, 'changed', "PATCH, $fault once: is changed");
 }
-foreach my $fault ('close=before', 'close=mid_body', 'reset=before', 'truncate=3', 'status=504,processed=1')
+foreach my $fault ('close=before', 'close=mid_body', 'reset=before', 'truncate=3', 'status=504,processed=1', 'status=503,processed=1')
 {
 	my $result = patch_fault("$fault,times=1", 'GET PATCH PATCH');
 
@@ -274,7 +274,7 @@ foreach my $kept (0, 1)
 {
 	my $what = $kept ? 'kept connection' : 'own connection';
 
-	foreach my $fault ('close=before', 'reset=before', 'status=504,processed=1')
+	foreach my $fault ('close=before', 'reset=before', 'status=504,processed=1', 'status=503,processed=1')
 	{
 		my $of = create("fault:on=DELETE,$fault,times=1 $kept");
 

@@ -296,30 +296,33 @@ forbidden; on=PATCH,status=403,times=1; aep; 42501
 stale; on=PATCH,status=412,times=1; aep; 40001
     active a: Ab; a; b; GET PATCH; GET PATCH TEST
 busy; on=PATCH,status=503,times=2; aep; 58000
-    active a: Ab; a; b; GET PATCH PATCH( GET)?; GET PATCH TEST
+    unknown a: AB; a; c; GET PATCH PATCH; GET PATCH TEST
 throttled; on=PATCH,status=429,times=2; aep; 53400
     active a: Ab; a; b; GET PATCH PATCH; GET PATCH TEST
-# the answer was lost, and a GET decides
+# the answer was lost: whether it was carried out does not matter, since it yet may be
 lost_done; on=PATCH,close=mid_headers,processed=1,times=1; once; 08007
-    unknown a: AB; b; c; GET PATCH GET; GET PATCH TEST
+    unknown a: AB; b; c; GET PATCH; GET PATCH TEST
 lost_undone; on=PATCH,close=mid_headers,processed=0,times=1; once; 08007
-    active a: Ab; a; b; GET PATCH GET; GET PATCH TEST
+    unknown a: AB; a; c; GET PATCH; GET PATCH TEST
 # one attempt was carried out, and the next one met its etag
 lost_twice; on=PATCH,close=mid_headers,processed=1,times=1; aep; 08007
-    unknown a: AB; b; c; GET PATCH PATCH GET; GET PATCH TEST
+    unknown a: AB; b; c; GET PATCH PATCH; GET PATCH TEST
 garbled; on=PATCH,notjson=1,times=1; aep; 08P01
-    unknown a: AB; b; c; GET PATCH GET; GET PATCH TEST
+    unknown a: AB; b; c; GET PATCH; GET PATCH TEST
 reset; on=PATCH,reset=mid_body,times=1; once; 08007
-    unknown a: AB; b; c; GET PATCH GET; GET PATCH TEST
+    unknown a: AB; b; c; GET PATCH; GET PATCH TEST
+# likewise, though the service said that it failed
+overloaded; on=PATCH,status=503,processed=1,times=1; aep; 08007
+    unknown a: AB; b; c; GET PATCH PATCH; GET PATCH TEST
 # service or gateway say that it failed, but it was carried out, or not
 gateway_done; on=PATCH,status=504,processed=1,times=1; once; 58000|08007
-    unknown a: AB; b; c; GET PATCH GET; GET PATCH TEST
+    unknown a: AB; b; c; GET PATCH; GET PATCH TEST
 gateway_502; on=PATCH,status=502,processed=1,times=1; once; 58000|08007
-    unknown a: AB; b; c; GET PATCH GET; GET PATCH TEST
+    unknown a: AB; b; c; GET PATCH; GET PATCH TEST
 gateway_undone; on=PATCH,status=504,times=1; once; 58000|08007
-    active a: Ab; a; b; GET PATCH GET; GET PATCH TEST
+    unknown a: AB; a; c; GET PATCH; GET PATCH TEST
 broken_done; on=PATCH,status=500,processed=1,times=1; aep; 58000|08007
-    unknown a: AB; b; c; GET PATCH GET; GET PATCH TEST
+    unknown a: AB; b; c; GET PATCH; GET PATCH TEST
 # the test
 untested; on=TEST,result=false,times=1; aep; 08000
     rotating a -> b, told: AB; b; b; GET PATCH TEST; TEST
@@ -385,23 +388,71 @@ is(state($refused_later), 'unknown a: ABc', 'a refusal in doubt: it is still in 
 told_works($refused_later, 'a', 'a refusal in doubt');
 again($refused_later, 'c', 'GET PATCH TEST', 'a refusal in doubt');
 
-# The answer is lost, and so is that of the GET which should decide.  Faults
-# count per kind: one PATCH before makes the second GET go with the second PATCH.
-foreach my $processed (0, 1)
-{
-	my $what = $processed ? 'in doubt, applied' : 'in doubt, not applied';
-	my $of   = managed("doubt$processed",
-		"on=PATCH|GET,after=1,times=1,close=mid_headers,processed=$processed", 'once');
+# An attempt that was lost, then one with a token that is refused: that tells
+# nothing of the first, and the third meets its etag.
+AepTest::create_server(
+	$node, $fake,
+	server        => 'expiring',
+	max_attempts  => 2,
+	access_token  => undef,
+	client_secret => 'fault:accept=3',
+	token_url     => $fake->url('ims'));
+my $expiring =
+  managed('expiring', 'on=PATCH,close=mid_headers,processed=1,times=1', 'expiring');
+$result = run(rotation($expiring));
+is(kinds($result), 'GET PATCH PATCH TOKEN PATCH', 'lost, then no token: the requests');
+like($result->{err}, qr/^ERROR:  08007: .*HTTP status 412/s, 'lost, then no token: the error');
+is(state($expiring), 'unknown a: AB', 'lost, then no token: the state');
+told_works($expiring, 'b', 'lost, then no token');
+again($expiring, 'c', 'TOKEN GET PATCH TEST', 'lost, then no token');
 
-	run("SELECT aep.update_connection('$of->{id}', description => 'one PATCH', etag => '$of->{etag}', server => 'once')"
-	);
-	$result = run(rotation($of));
-	like($result->{err}, qr/^ERROR:  08006: /, "$what: the error of the GET");
-	is(kinds($result), 'GET PATCH GET',       "$what: the requests");
-	is(state($of),     'rotating a -> b: AB', "$what: the state");
-	told_works($of, $processed ? 'b' : 'a', $what);
-	again($of, $processed      ? 'c' : 'b', 'GET GET PATCH TEST', $what);
+# The PATCH is carried out after all, before the Nth request that follows: when
+# the next call begins, between its GET and its PATCH, its PATCH and its test, or
+# when it is over.
+foreach my $how ('close=mid_headers', 'status=504')
+{
+	foreach my $late (1 .. 4)
+	{
+		my $what = "$how, late before request $late";
+		my $of   = managed("late_${late}_" . ($how =~ /^(\w+)/)[0],
+			"on=PATCH,$how,late=$late,times=1", 'once');
+
+		like(run(rotation($of))->{err}, qr/^ERROR:  (?:08007|58000): /, "$what: the error");
+		is(state($of), 'unknown a: AB', "$what: the state");
+		told_works($of, 'a', "$what: before");
+		if ($late == 1)
+		{
+			query("SELECT id FROM aep.connection('$of->{id}')");
+			told_works($of, 'b', "$what: after");
+			is(state($of), 'unknown a: AB', "$what: nothing is changed here");
+		}
+		if ($late == 2)
+		{
+			$result = run(rotation($of));
+			like($result->{err}, qr/^ERROR:  40001: /, "$what: the next call meets it");
+			is(kinds($result), 'GET LATE PATCH', "$what: its requests");
+			is(state($of),     'unknown a: ABc', "$what: its login is given up");
+			told_works($of, 'b', "$what: after");
+		}
+		again($of, 'c', $late == 3 ? 'GET PATCH LATE TEST' : 'GET PATCH TEST', $what);
+		query("SELECT id FROM aep.connection('$of->{id}')") if $late == 4;
+		is(scalar(grep { $_->{kind} eq 'LATE' } $fake->requests_named($of->{name})),
+			1, "$what: it was carried out");
+		told_works($of, 'c', "$what: in the end");
+		again($of, 'a', 'GET PATCH TEST', "$what: and on");
+	}
 }
+
+# The same within one call, which tries again: before its second attempt, or after it
+my $retried = managed('retried', 'on=PATCH,close=mid_headers,late=1,times=1');
+$result = run(rotation($retried));
+is(kinds($result), 'GET PATCH LATE PATCH', 'late before the second attempt: the requests');
+like($result->{err}, qr/^ERROR:  08007: /, 'late before the second attempt: the error');
+is(state($retried), 'unknown a: AB', 'late before the second attempt: the state');
+told_works($retried, 'b', 'late before the second attempt');
+again($retried, 'c', 'GET PATCH TEST', 'late before the second attempt');
+my $overtaken = managed('overtaken', 'on=PATCH,close=mid_headers,late=2,times=1');
+again($overtaken, 'b', 'GET PATCH PATCH LATE TEST', 'late after the second attempt');
 
 # No network: before the GET, and between GET and PATCH
 my $unreachable = managed('unreachable', '', 'refused');
@@ -483,10 +534,10 @@ my @stalls = (
 	[ 'on=GET,stall=before_headers,times=1', 'GET', 'active a: A', 'a', 'b', 'GET PATCH TEST' ],
 	[   'on=PATCH,stall=before_headers,processed=0,times=1',
 		'PATCH', 'rotating a -> b: AB',
-		'a',     'b', 'GET GET PATCH TEST' ],
+		'a',     'c', 'GET PATCH TEST' ],
 	[   'on=PATCH,stall=before_headers,processed=1,times=1',
 		'PATCH', 'rotating a -> b: AB',
-		'b',     'c', 'GET GET PATCH TEST' ],
+		'b',     'c', 'GET PATCH TEST' ],
 	[   'on=TEST,stall=before_headers,times=1', 'TEST',
 		'rotating a -> b, told: AB',            'b',
 		'b',                                    'TEST' ]);
@@ -574,7 +625,7 @@ told_works($late, 'b', 'a late call');
 query("SELECT pg_cancel_backend($pid)");
 AepTest::end_sql($other);
 told_works($late, 'b', 'a late call, cancelled');
-again($late, 'a', 'GET GET PATCH TEST', 'a late call');
+again($late, 'c', 'GET PATCH TEST', 'a late call');
 AepTest::close_session($other);
 
 # Refused before anything happens
@@ -667,8 +718,6 @@ sub stalled
 	my $role = 'crash' . @crashing;
 	my $of   = managed($role, $fault, $after{server});
 
-	run("SELECT aep.update_connection('$of->{id}', description => 'one PATCH', etag => '$of->{etag}', server => '$of->{server}')"
-	) if $after{patch_before};
 	query(
 		"UPDATE aep.ingest_role SET step = 'unknown', kept_logins = ' ${role}_b ' WHERE role_name = '$role'; "
 		  . "CREATE ROLE ${role}_b LOGIN PASSWORD 'x' IN ROLE $role")
@@ -700,9 +749,9 @@ sub blocked
 my $stall = 'times=1,stall=before_headers';
 my $delay = 'times=1,delay=2';
 my $before_patch =
-  { state => 'rotating a -> b: AB', used => 'a', next => 'b', kinds => 'GET GET PATCH TEST' };
+  { state => 'rotating a -> b: AB', used => 'a', next => 'c', kinds => 'GET PATCH TEST' };
 my $after_patch =
-  { state => 'rotating a -> b: AB', used => 'b', next => 'c', kinds => 'GET GET PATCH TEST' };
+  { state => 'rotating a -> b: AB', used => 'b', next => 'c', kinds => 'GET PATCH TEST' };
 my $at_test = { state => 'rotating a -> b, told: AB', used => 'b', next => 'b', kinds => 'TEST' };
 stalled(
 	'at the first GET', "on=GET,$stall", 'GET', 1,
@@ -718,6 +767,8 @@ blocked(
 	kinds => 'GET PATCH TEST');
 stalled('before the PATCH is carried out',
 	"on=PATCH,$stall,processed=0", 'PATCH', 1, %$before_patch);
+stalled('before a gateway lets the PATCH through',
+	"on=PATCH,$stall,late=1", 'PATCH', 1, %$before_patch, kinds => 'LATE GET PATCH TEST');
 stalled('before the PATCH is answered', "on=PATCH,$stall", 'PATCH', 1, %$after_patch);
 blocked('before the commit after the PATCH', "on=PATCH,$delay", 'PATCH', 1, %$after_patch);
 blocked(
@@ -729,11 +780,6 @@ blocked(
 	server => 'once',
 	%$before_patch);
 blocked('before the commit of a refusal', "on=PATCH,$delay,status=400", 'PATCH', 1, %$before_patch);
-stalled(
-	'at the GET that decides', "on=PATCH|GET,after=1,$delay,close=mid_headers", 'GET', 2,
-	patch_before => 1,
-	server       => 'once',
-	%$after_patch);
 stalled('at the test', "on=TEST,$stall", 'TEST', 1, %$at_test);
 blocked('before the last commit', "on=TEST,$delay", 'TEST', 1, %$at_test);
 stalled(
@@ -742,7 +788,7 @@ stalled(
 	state    => 'rotating a -> c: ABC',
 	used     => 'c',
 	next     => 'd',
-	kinds    => 'GET GET PATCH TEST');
+	kinds    => 'GET PATCH TEST');
 
 # these meet the fault once more after the crash
 my $twice = $stall =~ s/times=1/times=2/r;
@@ -756,10 +802,15 @@ stalled(
 		state => 'rotating a -> c: ABC',
 		used  => 'c',
 		next  => 'd',
-		kinds => 'GET GET PATCH TEST' });
+		kinds => 'GET PATCH TEST' });
 stalled('before the PATCH is carried out, twice',
 	"on=PATCH,$twice,processed=0", 'PATCH', 1, %$before_patch,
-	then => { kind => 'PATCH', %$before_patch });
+	then => {
+		kind  => 'PATCH',
+		state => 'rotating a -> c: ABC',
+		used  => 'a',
+		next  => 'd',
+		kinds => 'GET PATCH TEST' });
 stalled('at the test, twice',
 	"on=TEST,$twice", 'TEST', 1, %$at_test, then => { kind => 'TEST', %$at_test });
 foreach my $crashing (grep { $_->{blocked} } @crashing)
