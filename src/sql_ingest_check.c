@@ -63,7 +63,10 @@ static const Check checks[] = {
 		   "format('ALTER ROLE %I VALID UNTIL ''infinity''', rolname) "
 		   "FROM pg_roles WHERE rolname = $1 AND rolvaliduntil <= now()"},
 	{NULL, "SELECT format('login %I does not inherit from role %I', $1, $2), "
-		   "format('GRANT %I TO %I; ALTER ROLE %I INHERIT', $2, $1, $1) "
+		   /* since 16 each grant has this of its own, and the role's is for new ones */
+		   "format(CASE WHEN current_setting('server_version_num')::int >= 160000 "
+		   "THEN 'GRANT %1$I TO %2$I WITH INHERIT TRUE' "
+		   "ELSE 'GRANT %1$I TO %2$I; ALTER ROLE %2$I INHERIT' END, $2, $1) "
 		   "FROM pg_roles l, pg_roles r WHERE l.rolname = $1 AND r.rolname = $2 "
 		   "AND NOT pg_has_role(l.oid, r.oid, 'USAGE')"},
 	{NULL, "SELECT format('login %I may not connect to database %I', $1, current_database()), "

@@ -445,15 +445,22 @@ query(
 	$node->pg_version < 16
 	? 'ALTER ROLE reader_a NOINHERIT'
 	: 'GRANT reader TO reader_a WITH INHERIT FALSE');
+my $inherit =
+  $node->pg_version < 16
+  ? 'GRANT reader TO reader_a; ALTER ROLE reader_a INHERIT'
+  : 'GRANT reader TO reader_a WITH INHERIT TRUE';
 my @found = findings($id);
-is($found[0][0], 'login reader_a does not inherit from role reader', 'NOINHERIT: the finding');
-unlike(run($found[0][1])->{err}, qr/ERROR/, 'NOINHERIT: the remedy');
+is_deeply($found[0], [ 'login reader_a does not inherit from role reader', $inherit ],
+	'NOINHERIT: the finding');
+unlike(run($inherit)->{err}, qr/ERROR/, 'NOINHERIT: the remedy');
 finds_nothing($id, 'NOINHERIT');
-query('REVOKE reader FROM reader_a');
+query('REVOKE reader FROM reader_a; ALTER ROLE reader_a NOINHERIT');
 @found = findings($id);
-is($found[0][0], 'login reader_a does not inherit from role reader', 'no member: the finding');
-is(run($found[0][1])->{err}, '',                                     'no member: the remedy');
+is_deeply($found[0], [ 'login reader_a does not inherit from role reader', $inherit ],
+	'no member: the finding');
+is(run($inherit)->{err}, '', 'no member: the remedy');
 finds_nothing($id, 'no member');
+query('ALTER ROLE reader_a INHERIT');
 is(login('reader_a', $password, 'SELECT count(*) FROM shop.orders')->{out},
 	1, 'the login reads again');
 
