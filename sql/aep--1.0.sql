@@ -274,7 +274,7 @@ CREATE FUNCTION aep.check_ingest_role(
     LANGUAGE C VOLATILE PARALLEL RESTRICTED
     AS 'MODULE_PATHNAME', 'aep_check_ingest_role';
 COMMENT ON FUNCTION aep.check_ingest_role(uuid) IS
-'Returns what would keep Experience Platform from reading through a connection made by aep.create_ingest_role, as far as it can be seen from inside: one row for each finding, with the statement or the file that mends it; no row if nothing was found. Sends nothing. Errors: 22004 missing argument, 42704 not managed here.';
+'Returns what would keep Experience Platform from reading through a connection made by aep.create_ingest_role, as far as it can be seen from inside: one row for each finding, with the statement or the file that mends it; no row if nothing was found. Sends nothing. Errors: 22004 missing argument, 42704 not managed here, or not a role that the caller may alter.';
 
 -- Who may call: nobody until a DBA grants it (README, "Who may call").
 REVOKE ALL ON ALL ROUTINES IN SCHEMA aep FROM PUBLIC;

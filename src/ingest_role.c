@@ -199,6 +199,14 @@ aep_ingest_role_drop(const AepIngestGrants *grants, const char *login)
 	run("DROP ROLE %s, %s", quote_identifier(login), quote_identifier(grants->role_name));
 }
 
+bool
+aep_ingest_role_may_see(const char *role_name)
+{
+	Oid role = get_role_oid(role_name, true);
+
+	return superuser() || (OidIsValid(role) && aep_may_alter_role(GetUserId(), role));
+}
+
 /* What ALTER ROLE ... PASSWORD does, without a statement. */
 static void
 set_password(const char *login, const AepPassword *password)

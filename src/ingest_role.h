@@ -40,6 +40,9 @@ extern void aep_ingest_role_create(const AepIngestGrants *grants);
 /* Takes everything back and drops the role with its login. */
 extern void aep_ingest_role_drop(const AepIngestGrants *grants, const char *login);
 
+/* Whether the caller may see what is known of the role: if it may alter it. */
+extern bool aep_ingest_role_may_see(const char *role_name);
+
 /* Makes the login if it is not there, a member of the role, able to log in. */
 extern void aep_ingest_login_enable(const char *role_name, const char *login, int connection_limit,
 									const AepPassword *password);

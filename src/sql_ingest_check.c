@@ -14,6 +14,7 @@
 
 #include "argument.h"
 #include "compat.h"
+#include "ingest_role.h"
 #include "ingest_state.h"
 #include "owner.h"
 #include "row.h"
@@ -41,6 +42,48 @@ typedef struct Check
 /* Its path, for who may know it. */
 #define HBA_FILE \
 	"coalesce((SELECT setting FROM pg_settings WHERE name = 'hba_file'), 'pg_hba.conf')"
+
+/* The connection has SSL, or none comes about. */
+#define SSL_REQUIRED "$5 IN ('Require', 'Verify Ca', 'Verify Full')"
+
+/* Which kinds of connections are tried, for the first word of a line: 'ssl', 'nossl' or both. */
+#define TRIED                                \
+	"CASE WHEN " SSL_REQUIRED " THEN 'ssl' " \
+	"WHEN $5 = 'Disable' OR current_setting('ssl') = 'off' THEN 'nossl' ELSE 'both' END"
+
+/* The line r of pg_hba.conf stands before p, and holds for all that p is about. */
+#define COMES_FIRST                                                                  \
+	"r.n < p.n AND (r.type IN ('host', 'hostnogssenc') OR r.type = p.type OR " TRIED \
+	" <> 'both') AND CASE WHEN r.address = 'all' THEN true "                         \
+	"WHEN r.netmask IS NULL THEN r.address = p.address "                             \
+	"WHEN p.netmask IS NULL THEN r.netmask = '0.0.0.0' "                             \
+	"WHEN family(r.netmask::inet) <> family(p.netmask::inet) THEN false "            \
+	"ELSE p.netmask::inet & r.netmask::inet = r.netmask::inet "                      \
+	"AND p.address::inet & r.netmask::inet = r.address::inet & r.netmask::inet END"
+
+/*
+ * The lines of pg_hba.conf that count when the login comes from outside and
+ * either ask for a password or reject it, with n for their order, since the
+ * first that fits decides.  In the way are those that leave no other way in.
+ */
+#define HBA_LINES                                                                               \
+	"WITH line AS (SELECT h.ordinality AS n, h.line_number, h.type, h.address, h.netmask, "     \
+	"h.auth_method = 'reject' AS rejects "                                                      \
+	"FROM pg_roles l, pg_hba_file_rules() WITH ORDINALITY AS h "                                \
+	"WHERE l.rolname = $1 AND h.error IS NULL "                                                 \
+	"AND (h.type IN ('host', 'hostnogssenc') OR (h.type = 'hostssl' AND " TRIED " <> 'nossl') " \
+	"OR (h.type = 'hostnossl' AND " TRIED " <> 'ssl')) "                                        \
+	"AND h.database && ARRAY['all', current_database()::text] "                                 \
+	"AND (h.user_name && ARRAY['all', $1] OR EXISTS (SELECT FROM unnest(h.user_name) AS u "     \
+	"JOIN pg_roles r ON r.rolname = substr(u, 2) "                                              \
+	"WHERE u LIKE '+%' AND pg_has_role(l.oid, r.oid, 'MEMBER'))) "                              \
+	"AND h.address IS NOT NULL AND h.address NOT IN ('localhost', 'samehost', '::1') "          \
+	"AND h.address NOT LIKE '127.%' AND h.auth_method IN "                                      \
+	"('scram-sha-256', 'md5', 'password', 'ldap', 'radius', 'pam', 'reject')), "                \
+	"closed AS (SELECT p.n, p.line_number AS password_number, r.line_number AS number "         \
+	"FROM line r, line p WHERE r.rejects AND NOT p.rejects AND " COMES_FIRST "), "              \
+	"in_the_way AS (SELECT * FROM closed WHERE NOT EXISTS "                                     \
+	"(SELECT FROM line WHERE NOT rejects AND n NOT IN (SELECT c.n FROM closed c))) "
 
 /* Whether a policy p of the table t is about reads by the login l. */
 #define POLICY_APPLIES                                                                         \
@@ -96,21 +139,17 @@ static const Check checks[] = {
 	 "t.name, $1), format('ALTER ROLE %I BYPASSRLS', $1) "
 	 "FROM pg_roles l, " TABLES " WHERE " SECURED
 	 "AND EXISTS (SELECT FROM pg_policy p WHERE NOT p.polpermissive AND " POLICY_APPLIES ")"},
-	{"pg_catalog.pg_hba_file_rules()",
-	 "SELECT format('pg_hba.conf has no line that lets %I in from outside with a password', $1), "
+	{"pg_catalog.pg_hba_file_rules()", HBA_LINES
+	 "SELECT format('pg_hba.conf has no line that lets %I in from outside with a password%s', $1, "
+	 "CASE WHEN " SSL_REQUIRED " THEN ' and SSL' WHEN $5 = 'Disable' THEN ' and without SSL' END), "
 	 "format('%s: %s %I +%I 0.0.0.0/0 scram-sha-256', " HBA_FILE ", "
-	 "CASE WHEN current_setting('ssl') = 'on' THEN 'hostssl' ELSE 'host' END, "
-	 "current_database(), $2) "
-	 "FROM pg_roles l WHERE l.rolname = $1 AND NOT EXISTS (SELECT FROM pg_hba_file_rules() h "
-	 "WHERE h.error IS NULL AND h.type LIKE 'host%' "
-	 "AND NOT (h.type = 'hostssl' AND current_setting('ssl') = 'off') "
-	 "AND h.database && ARRAY['all', current_database()::text] "
-	 "AND (h.user_name && ARRAY['all', $1] OR EXISTS (SELECT FROM unnest(h.user_name) AS u "
-	 "JOIN pg_roles r ON r.rolname = substr(u, 2) "
-	 "WHERE u LIKE '+%' AND pg_has_role(l.oid, r.oid, 'MEMBER'))) "
-	 "AND h.address IS NOT NULL AND h.address NOT IN ('localhost', 'samehost', '::1') "
-	 "AND h.address NOT LIKE '127.%' "
-	 "AND h.auth_method IN ('scram-sha-256', 'md5', 'password', 'ldap', 'radius', 'pam'))"},
+	 "CASE WHEN current_setting('ssl') = 'on' AND $5 IS DISTINCT FROM 'Disable' THEN 'hostssl' "
+	 "ELSE 'host' END, current_database(), $2) "
+	 "FROM pg_roles l WHERE l.rolname = $1 AND NOT EXISTS (SELECT FROM line WHERE NOT rejects) "
+	 "UNION ALL "
+	 "(SELECT format('line %s of pg_hba.conf rejects %I', number, $1), "
+	 "format('%s: move line %s below line %s', " HBA_FILE ", number, min(password_number)) "
+	 "FROM in_the_way GROUP BY number ORDER BY number)"},
 	{"pg_catalog.pg_hba_file_rules()",
 	 "SELECT format('line %s of pg_hba.conf is wrong: %s', line_number, error), "
 	 "format('%s: mend line %s', " HBA_FILE ", line_number) "
@@ -124,8 +163,7 @@ static const Check checks[] = {
 	 "WHERE btrim(a) NOT IN ('', 'localhost', '::1') AND btrim(a) NOT LIKE '127.%')"},
 	{NULL, "SELECT format('ssl is off, and the connection asks for SSL mode %s', $5), "
 		   "'ALTER SYSTEM SET ssl = on; with a certificate, then reload' "
-		   "WHERE current_setting('ssl') = 'off' "
-		   "AND $5 IN ('Require', 'Verify Ca', 'Verify Full')"},
+		   "WHERE current_setting('ssl') = 'off' AND " SSL_REQUIRED},
 	{NULL, "SELECT format('login %I uses all %s connections of its limit', $1, rolconnlimit), "
 		   "format('ALTER ROLE %I CONNECTION LIMIT %s', $1, rolconnlimit + 10) "
 		   "FROM pg_roles WHERE rolname = $1 AND rolconnlimit >= 0 AND rolconnlimit <= "
@@ -209,7 +247,8 @@ aep_check_ingest_role(PG_FUNCTION_ARGS)
 
 	aep_row_begin_set(&row, fcinfo);
 	SPI_connect();
-	if (!aep_ingest_state_find(connection_id, CurrentMemoryContext, &state))
+	if (!aep_ingest_state_find(connection_id, CurrentMemoryContext, &state) ||
+		!aep_ingest_role_may_see(state.role_name))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("the credentials of connection %s are not managed here", connection_id),

@@ -284,14 +284,6 @@ idle_login(const AepIngestState *state)
 	return NULL;
 }
 
-static bool
-may_see(const AepIngestState *state)
-{
-	Oid role = get_role_oid(state->role_name, true);
-
-	return superuser() || (OidIsValid(role) && aep_may_alter_role(GetUserId(), role));
-}
-
 AEP_SQL_FUNCTION(aep_ingest_role_status);
 
 /* aep.ingest_role_status() -> one row for each managed connection */
@@ -309,7 +301,7 @@ aep_ingest_role_status(PG_FUNCTION_ARGS)
 	{
 		const AepIngestState *state = &states[i];
 
-		if (!may_see(state))
+		if (!aep_ingest_role_may_see(state->role_name))
 			continue;
 		aep_row_uuid(&row, state->connection_id);
 		aep_row_text(&row, state->connection_name);

@@ -380,15 +380,60 @@ set_hba(
 	'local all all md5',
 	'host replication all 0.0.0.0/0 scram-sha-256');
 finds($id, qr/^pg_hba\.conf has no line/, qr/./, 'lines for others');
-foreach my $good (
+foreach my $right (
 	$line,
 	'host all all 0.0.0.0/0 scram-sha-256',
 	'host "postgres",elsewhere reader_a 10.0.0.0/8 md5',
 	'hostnossl all +reader all password')
 {
-	set_hba($good);
-	finds_nothing($id, $good);
+	set_hba($right);
+	finds_nothing($id, $right);
 }
+
+# The first line that fits decides: those that reject are in the way, unless they
+# are about others, about some addresses only, or leave another way in.
+my $good     = 'host all all 0.0.0.0/0 scram-sha-256';
+my $own_size = () = $hba =~ /\n/g;
+my ($first, $next_line) = ($own_size + 1, $own_size + 2);
+foreach my $closed (
+	[ 'host all all all reject',                     $good ],
+	[ 'host all all 0.0.0.0/0 reject',               $good ],
+	[ 'host postgres reader_a 0.0.0.0/0 reject',     'host all all all md5' ],
+	[ 'host all +reader 10.0.0.0 255.0.0.0 reject',  'host all all 10.1.2.0/24 scram-sha-256' ],
+	[ 'hostnossl all all 0.0.0.0/0 reject',          $good ],
+	[ 'host all all platform.example.com reject',    'host all all platform.example.com md5' ],
+	[ 'host all all ::/0 reject',                    'host all all 2001:db8::/32 md5' ])
+{
+	set_hba(@$closed);
+	finds(
+		$id,
+		qr/^line $first of pg_hba\.conf rejects reader_a$/,
+		qr{/pg_hba\.conf: move line $first below line $next_line$},
+		"$closed->[0], then $closed->[1]");
+	set_hba(reverse @$closed);
+	finds_nothing($id, "$closed->[1], then $closed->[0]");
+}
+set_hba('host all reader_a all reject', 'host all all 0.0.0.0/0 reject', $good, 'host all all all md5');
+is_deeply(
+	[ map { $_->[1] =~ s/.*: //r } findings($id) ],
+	[   "move line $first below line @{[$own_size + 3]}",
+		"move line $next_line below line @{[$own_size + 3]}" ],
+	'two lines that reject: each is told');
+foreach my $open (
+	'host elsewhere all 0.0.0.0/0 reject',
+	'host all dba 0.0.0.0/0 reject',
+	'host all all 10.0.0.0/8 reject',
+	'host all all ::/0 reject',
+	'host all all platform.example.com reject',
+	'hostgssenc all all 0.0.0.0/0 reject',
+	'local all all reject')
+{
+	set_hba($open, $good);
+	finds_nothing($id, "$open is not in the way");
+}
+set_hba('host all all 10.0.0.0/8 reject', 'host all all 10.1.0.0/16 md5', $good);
+finds_nothing($id, 'another line lets it in');
+
 set_hba('host all all 0.0.0.0/0 scram-sha-256', 'host all all nonsense');
 my @lines    = split /\n/, slurp_file($node->data_dir . '/pg_hba.conf');
 my ($number) = grep { $lines[ $_ - 1 ] =~ /nonsense/ } (1 .. @lines);
@@ -538,6 +583,13 @@ like(
 	qr/ERROR:  42704: /,
 	'check: not managed');
 like(run('SELECT * FROM aep.check_ingest_role(NULL)')->{err}, qr/ERROR:  22004: /, 'check: NULL');
+my $outsider = AepTest::open_session($node);
+AepTest::run_sql($outsider, 'SET SESSION AUTHORIZATION plain');
+like(
+	run("SELECT * FROM aep.check_ingest_role('$id')", $outsider)->{err},
+	qr/ERROR:  42704: the credentials of connection $id are not managed here\n/,
+	'check: as little as the status for one who may not alter the role');
+AepTest::close_session($outsider);
 
 # Names that need quotes, and the other kind of authentication
 
@@ -1049,6 +1101,41 @@ set_hba('hostssl all all 0.0.0.0/0 scram-sha-256');
 AepTest::close_session($session);
 $session = AepTest::open_session($node);
 finds_nothing($required, 'ssl is on, and hostssl counts');
+
+# which lines count depends on the SSL mode
+my %connection = (
+	Require       => $required,
+	'Verify Full' => create("'verified', '{shop}', ssl_mode => 'Verify Full'"),
+	Disable       => create("'plaintext', '{shop}', ssl_mode => 'Disable'"),
+	Allow         => create("'either', '{shop}', ssl_mode => 'Allow'"));
+my %lets_in = (
+	host      => [ 'Require', 'Verify Full', 'Disable', 'Allow' ],
+	hostssl   => [ 'Require', 'Verify Full', 'Allow' ],
+	hostnossl => [ 'Disable', 'Allow' ]);
+foreach my $type (sort keys %lets_in)
+{
+	my %lets = map { $_ => 1 } @{ $lets_in{$type} };
+
+	foreach my $mode (sort keys %connection)
+	{
+		my ($how, $mends) =
+		  $mode eq 'Disable' ? (' and without SSL', 'host') : (' and SSL', 'hostssl');
+
+		set_hba("$type all all 0.0.0.0/0 scram-sha-256");
+		finds_nothing($connection{$mode}, "$type and $mode") if $lets{$mode};
+		finds($connection{$mode}, qr/^pg_hba\.conf has no line .* with a password$how$/,
+			qr/pg_hba\.conf: $mends postgres /, "$type and $mode")
+		  if !$lets{$mode};
+
+		# the same with a line that rejects
+		set_hba("$type all all all reject", 'host all all all md5');
+		my $closes = $type eq 'host' || ($lets{$mode} && $mode ne 'Allow');
+		finds($connection{$mode}, qr/^line \d+ of pg_hba\.conf rejects /,
+			qr/./, "$type that rejects and $mode")
+		  if $closes;
+		finds_nothing($connection{$mode}, "$type that rejects and $mode") if !$closes;
+	}
+}
 set_hba();
 finds(
 	$required,
