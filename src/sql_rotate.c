@@ -82,6 +82,13 @@ lock_rotation(const char *connection_id)
 				 errmsg("the credentials of connection %s are being rotated by another session",
 						connection_id)));
 	rotation_locked = true;
+
+	/*
+	 * With isolation levels above read committed, the snapshot may be from
+	 * before the last rotation: the state is read in a transaction of its own.
+	 * The lock is the session's, and stays.
+	 */
+	aep_procedure_commit();
 }
 
 static void

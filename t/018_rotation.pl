@@ -628,6 +628,27 @@ told_works($late, 'b', 'a late call, cancelled');
 again($late, 'c', 'GET PATCH TEST', 'a late call');
 AepTest::close_session($other);
 
+# Nor with a snapshot that is meant to stay.
+foreach my $isolation ('repeatable read', 'serializable')
+{
+	my $of = managed($isolation =~ s/ /_/r);
+
+	$other = AepTest::open_session($node);
+	$pid   = AepTest::run_sql($other,
+		"SET default_transaction_isolation = '$isolation'; SELECT pg_backend_pid()");
+	AepTest::run_sql($second,
+		'BEGIN; LOCK TABLE pg_catalog.pg_foreign_server IN ACCESS EXCLUSIVE MODE');
+	AepTest::begin_sql($other, rotation($of));
+	wait_for_lock($pid, $isolation);
+	is(run(rotation($of))->{err}, '', "$isolation: another call comes first");
+	AepTest::run_sql($second, 'COMMIT');
+	like(AepTest::end_sql($other), qr/^$of->{role}_a\|/, "$isolation: then it goes on")
+	  or diag($other->{err});
+	is(state($of), 'active a: Ab', "$isolation: the state");
+	told_works($of, 'a', $isolation);
+	AepTest::close_session($other);
+}
+
 # Refused before anything happens
 
 my $calm = managed('calm');
