@@ -98,13 +98,14 @@ save(const AepIngestState *state)
 	aep_procedure_commit();
 }
 
-/* Is it the active one, or may it be? */
+/* Is it the active one, or may it be?  Not one that somebody has dropped since. */
 static bool
 may_be_used(const AepIngestState *state, const char *login)
 {
 	const char *kept = strstr(state->kept_logins, psprintf(" %s ", login));
 
-	return strcmp(login, state->active_login) == 0 || kept != NULL;
+	return strcmp(login, state->active_login) == 0 ||
+		   (kept != NULL && OidIsValid(get_role_oid(login, true)));
 }
 
 static const char *

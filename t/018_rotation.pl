@@ -702,13 +702,16 @@ my $full = managed('full');
 query(
 	"UPDATE aep.ingest_role SET step = 'unknown', kept_logins = "
 	  . "(SELECT string_agg(' full_' || chr(n) || ' ', '') FROM generate_series(98, 122) n) "
-	  . "WHERE role_name = 'full'"
-);
+	  . "WHERE role_name = 'full'; "
+	  . join('; ', map { "CREATE ROLE full_$_ LOGIN PASSWORD 'x' IN ROLE full" } ('b' .. 'z')));
 like(
 	run(rotation($full))->{err},
 	qr/^ERROR:  55000: every login of role "full" may be in use/,
 	'no login is left');
 told_works($full, 'a', 'no login is left');
+query('DROP ROLE ' . join ', ', map { "full_$_" } ('c' .. 'y'));
+again($full, 'c', 'GET PATCH TEST', 'most were dropped, as the hint says');
+is(state($full), 'active c: abCz', 'most were dropped: those that were left are disabled');
 run("SELECT aep.delete_connection('$full->{id}')");
 like(run(rotation($full))->{err}, qr/^ERROR:  42704: /, 'a connection that was deleted');
 

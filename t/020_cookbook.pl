@@ -185,4 +185,68 @@ SKIP:
 		'rotation: another login is in use');
 }
 
+# How to remove an ingest role, as README and doc/troubleshooting.md say
+
+my $root = dirname(__FILE__) . '/..';
+
+# Runs the statements of a document from a first to a last one, with some changed.
+sub run_recipe
+{
+	my ($what, $document, $first, $last, %changed) = @_;
+	my ($recipe) = slurp_file("$root/$document") =~ /```sql\n([^`]*\Q$first\E[^`]*?\Q$last\E.*?\n)/
+	  or die "$document has no such recipe";
+	my $file = PostgreSQL::Test::Utils::tempdir() . '/recipe.sql';
+
+	foreach my $text (sort keys %changed)
+	{
+		ok($recipe =~ s/\Q$text\E/$changed{$text}/, "$what: it has $text");
+	}
+	append_to_file($file, $recipe);
+	succeeds($what, $run = run_script($file, 'shop', '-v', 'ON_ERROR_STOP=1'));
+	unlink $file;
+	return;
+}
+
+sub left_of
+{
+	my ($role) = @_;
+
+	return $node->safe_psql('shop',
+		"SELECT (SELECT count(*) FROM pg_roles WHERE rolname ~ '^${role}'), "
+		  . "(SELECT count(*) FROM pg_shdepend WHERE refclassid = 'pg_authid'::regclass AND refobjid NOT IN (SELECT oid FROM pg_authid)), "
+		  . "(SELECT count(*) FROM aep.ingest_role WHERE role_name = '$role')");
+}
+my $id = $node->safe_psql('shop', 'SELECT connection_id FROM aep.ingest_role_status()');
+$node->safe_psql('shop', "CALL aep.rotate_credentials('$id')");
+run_recipe('removal', 'README.md', 'SELECT rolname', 'DELETE FROM aep.ingest_role',
+	'329e5074-455d-4094-991e-1012fc41bea0' => $id);
+like($run->{out}, qr/^aep_ingest\naep_ingest_a\naep_ingest_b$/m, 'removal: the roles');
+is(left_of('aep_ingest'), '0|0|0', 'removal: nothing is left');
+is_deeply([ grep { $_->{id} eq $id } $fake->connections ], [], 'removal: nor over there');
+
+# the answer to the creation was lost
+my $lost = 'fault:close=mid_headers,processed=1,times=1';
+$node->psql('shop',
+	"CALL aep.create_ingest_role('aep_ingest', '{public}', name => '$lost', default_privileges => true)"
+);
+is($node->safe_psql('shop', 'SELECT step, connection_id IS NULL FROM aep.ingest_role_status()'),
+	'unknown|t', 'a creation with unknown outcome');
+run_recipe('another beginning', 'doc/troubleshooting.md', 'SELECT aep.delete_connection(id)',
+	'CALL aep.create_ingest_role', "FROM aep.connections(name => 'Invoices')" =>
+	  "FROM aep.connections(name => '$lost')", "name => 'Invoices', ..." => "'{public}'");
+is_deeply($run->{kinds}, [qw(TOKEN LIST DELETE POST)], 'another beginning: what was sent');
+is($node->safe_psql('shop', 'SELECT step, active_login FROM aep.ingest_role_status()'),
+	'active|aep_ingest_a', 'another beginning: the state');
+
+# the outcome of a rotation is unknown
+$node->safe_psql('shop', "DELETE FROM aep.ingest_role; DROP OWNED BY aep_ingest, aep_ingest_a; DROP ROLE aep_ingest, aep_ingest_a");
+$id = $node->safe_psql('shop',
+	"CALL aep.create_ingest_role('aep_ingest', '{public}', name => 'fault:on=PATCH,notjson=1')") =~ s/\|.*//r;
+$node->psql('shop', "CALL aep.rotate_credentials('$id')");
+is($node->safe_psql('shop', 'SELECT step FROM aep.ingest_role_status()'),
+	'unknown', 'a rotation with unknown outcome');
+run_recipe('removal in doubt', 'README.md', 'SELECT rolname', 'DELETE FROM aep.ingest_role',
+	'329e5074-455d-4094-991e-1012fc41bea0' => $id);
+is(left_of('aep_ingest'), '0|0|0', 'removal in doubt: nothing is left');
+
 done_testing();
