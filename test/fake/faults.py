@@ -12,8 +12,9 @@ when
   after=N, times=N not the first N such requests, and then only N of them
   processed=0|1    whether the state changes; default: not if the service refuses
   late=N           it is carried out, as it came, right before the Nth request on
-                   that object after it: a gateway held it back.  What the client
-                   gets meanwhile is for close=, stall=, or status=504 to say
+                   that object after it, and then on record as LATE: a gateway
+                   held it back.  close=, stall= or status=504 say what the client
+                   gets meanwhile
 errors
   status=N, code=, message=, shape= (see answers.py)
   retry_after=VALUE, or date+N for the date in N seconds
