@@ -15,6 +15,7 @@
 #include "access/htup_details.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -29,6 +30,9 @@
 
 /* How many items may be begun before the oldest of them has ended. */
 #define WINDOW_AHEAD 1024
+
+/* So many are sent before those that are on their way get a turn. */
+#define SENT_AT_ONCE 16
 
 /* One item between its begin and its row. */
 typedef struct BatchItem
@@ -147,15 +151,26 @@ prepare_item(Batch *batch)
 	return !batch->at_end;
 }
 
+static bool
+can_send(const Batch *batch)
+{
+	bool prepared = batch->sent < batch->begun;
+
+	return batch->in_flight < batch->window && aep_http_throttled_until() <= aep_http_now() &&
+		   (prepared || (!batch->at_end && batch->begun - batch->stored < WINDOW_AHEAD));
+}
+
 /* Sends items, those that are prepared first, as far as the window allows. */
 static void
 fill_window(Batch *batch)
 {
-	while (batch->in_flight < batch->window && aep_http_throttled_until() <= aep_http_now() &&
-		   (batch->sent < batch->begun || prepare_item(batch)))
+	for (int i = 0; i < SENT_AT_ONCE && can_send(batch); i++)
 	{
-		AepCall *call = batch->items[batch->sent++ % WINDOW_AHEAD].call;
+		AepCall *call;
 
+		if (batch->sent == batch->begun && !prepare_item(batch))
+			return;
+		call = batch->items[batch->sent++ % WINDOW_AHEAD].call;
 		if (call == NULL)
 			continue;
 		batch->in_flight++;
@@ -208,7 +223,7 @@ store_item(AepRow *row, const BatchItem *item, int64 ordinal)
 	aep_row_store(row);
 }
 
-/* Turns what is over, from the oldest on, into rows; each makes room for another. */
+/* Turns what is over, from the oldest on, into rows. */
 static void
 collect_items(Batch *batch, AepRow *row)
 {
@@ -217,10 +232,7 @@ collect_items(Batch *batch, AepRow *row)
 		BatchItem *item = &batch->items[i % WINDOW_AHEAD];
 
 		if (item->call != NULL && aep_call_is_over(item->call))
-		{
 			finish_item(batch, item);
-			fill_window(batch);
-		}
 		if (item->call == NULL && i == batch->stored)
 		{
 			MemoryContext caller = MemoryContextSwitchTo(item->memory);
@@ -243,6 +255,14 @@ wait_for_items(Batch *batch)
 	bool at_end = batch->at_end && batch->sent == batch->begun;
 	int64 pause = at_end ? 0 : aep_http_throttled_until() - aep_http_now();
 
+	if (can_send(batch))
+	{
+		if (batch->in_flight > 0)
+			(void) aep_http_step(0);
+		else
+			CHECK_FOR_INTERRUPTS();
+		return;
+	}
 	while (batch->in_flight > 0 && batch->begun - batch->sent < batch->window && !batch->at_end)
 	{
 		if (aep_http_step(0))
@@ -280,7 +300,7 @@ aep_create_base_connections(PG_FUNCTION_ARGS)
 
 	while (!batch->at_end || batch->stored < batch->begun)
 	{
-		collect_items(batch, &row);
+		collect_items(batch, &row); /* all of it, before anything can be cancelled */
 		fill_window(batch);
 		wait_for_items(batch);
 	}

@@ -260,14 +260,22 @@ aep_wait_detach(void)
 bool
 aep_wait_idle_stirs(void)
 {
+	struct pollfd idle[EVENTS_PER_STEP];
+	int count = 0;
+
 	for (int fd = 0; fd < socket_slots; fd++)
 	{
-		struct pollfd idle = {.fd = fd, .events = POLLIN};
-
-		if (sockets[fd].opened && sockets[fd].wanted == 0 && poll(&idle, 1, 0) > 0)
-			return true;
+		if (!sockets[fd].opened || sockets[fd].wanted != 0)
+			continue;
+		idle[count++] = (struct pollfd){.fd = fd, .events = POLLIN};
+		if (count == lengthof(idle))
+		{
+			if (poll(idle, count, 0) > 0)
+				return true;
+			count = 0;
+		}
 	}
-	return false;
+	return count > 0 && poll(idle, count, 0) > 0;
 }
 
 CURLMcode
