@@ -44,7 +44,7 @@ $(CURDIR)/src:
 # and IPC::Run, so plain installcheck does not run them.  With DESTDIR they use
 # the PostgreSQL there.
 PROVE_TESTS ?= $(sort $(wildcard $(srcdir)/t/*.pl))
-.PHONY: tapcheck unitcheck check-asan check-valgrind dist format
+.PHONY: tapcheck unitcheck check-asan check-valgrind dist format tidy cppcheck
 tapcheck:
 	rm -rf '$(CURDIR)/tmp_check'
 	mkdir -p '$(CURDIR)/tmp_check/log'
@@ -66,3 +66,17 @@ dist:
 
 format:
 	clang-format -i $(wildcard $(addprefix $(srcdir)/,src/*.[ch] test/*/*.[ch] bench/*.[ch]))
+
+# What finds bugs without running the code; nothing may be found.  .clang-tidy
+# and .cppcheck say what is left out, and why.
+LINTED = $(wildcard src/*.c test/*.c test/*/*.c bench/*.c)
+LINT_CPPFLAGS = -Isrc -Itest/unit -I$(includedir_server) -D_GNU_SOURCE $(PG_CPPFLAGS)
+tidy:
+	printf '%s\n' $(LINTED) | xargs -P $$(nproc) -I{} \
+	  clang-tidy --quiet {} -- -std=gnu99 $(LINT_CPPFLAGS)
+
+# cppcheck knows no compiler's macros, and the server's headers ask for these.
+cppcheck:
+	cppcheck -j $$(nproc) --quiet --error-exitcode=1 --std=c99 \
+	  --enable=warning,style,performance,portability --suppressions-list=.cppcheck \
+	  -D__GNUC__=4 -D__$$(uname -m)__ $(LINT_CPPFLAGS) $(LINTED)

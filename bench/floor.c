@@ -67,5 +67,6 @@ main(int argc, char **argv)
 	}
 	for (int i = 0; i < calls; i++)
 		printf("%ld\n", latencies[i]);
+	free(latencies);
 	return 0;
 }

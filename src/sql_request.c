@@ -128,7 +128,7 @@ read_pairs(FunctionCallInfo fcinfo, int number, const char *argument, Pairs *pai
 	JsonbIterator *iterator;
 	JsonbIteratorToken token;
 	JsonbValue value;
-	char *name = NULL;
+	const char *name = "";
 	Jsonb *object;
 
 	*pairs = (Pairs){.argument = argument};
