@@ -53,7 +53,8 @@ enter_root() {
 			DEBIAN_FRONTEND=noninteractive "$@"' bash "$root" "$net" "$@"
 }
 
-# new_root SUITE KIND PACKAGE...: sets $root to a new root with the packages
+# new_root SUITE KIND PACKAGE...: sets $root to a new root with the packages.
+# With $older_suite, from there those that the suite does not have any more.
 new_root() {
 	local suite=$1 kind=$2 archive
 	shift 2
@@ -66,7 +67,7 @@ new_root() {
 		return
 	fi
 	rm -f "$cache/$suite-$kind"-*.tar.zst # of another list of packages
-	unpack_base "$suite" && install_in_root "$@" && keep_root "$archive"
+	unpack_base "$suite" && add_suite "${older_suite:-}" && install_in_root "$@" && keep_root "$archive"
 }
 
 unpack_root() {
@@ -107,6 +108,12 @@ unpack_base() {
 	echo 'create_main_cluster = false' \
 		>"$root/etc/postgresql-common/createcluster.d/no-main-cluster.conf"
 	keep_root "$archive"
+}
+
+# apt takes the newer of two packages of a name.
+add_suite() {
+	if [ -z "$1" ]; then return; fi
+	echo "deb $mirror $1 main" >"$root/etc/apt/sources.list.d/$1.list"
 }
 
 install_in_root() {

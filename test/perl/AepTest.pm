@@ -18,6 +18,7 @@ package AepTest;
 use strict;
 use warnings;
 
+use File::Basename qw(dirname);
 use FlowService;
 use IO::Socket::INET;
 use IPC::Run;
@@ -263,6 +264,18 @@ sub literal
 	$text =~ s/'/''/g;
 	$text =~ s/\\/\\\\/g;
 	return "E'$text'";
+}
+
+=item catalogs()
+
+A query for all that the catalogs say of the extension's objects, a line for
+each.
+
+=cut
+
+sub catalogs
+{
+	return slurp_file(dirname(__FILE__) . '/../catalogs.sql');
 }
 
 =item failing(node, sql, option => value...)
