@@ -44,7 +44,7 @@ $(CURDIR)/src:
 # and IPC::Run, so plain installcheck does not run them.  With DESTDIR they use
 # the PostgreSQL there.
 PROVE_TESTS ?= $(sort $(wildcard $(srcdir)/t/*.pl))
-.PHONY: tapcheck unitcheck check-asan check-valgrind dist format tidy cppcheck
+.PHONY: tapcheck unitcheck check-asan check-valgrind check-coverage dist format tidy cppcheck
 tapcheck:
 	rm -rf '$(CURDIR)/tmp_check'
 	mkdir -p '$(CURDIR)/tmp_check/log'
@@ -56,8 +56,9 @@ tapcheck:
 unitcheck:
 	$(MAKE) -C $(srcdir)/test/unit check
 
-# The extension in the server, under the sanitizers and under valgrind.
-check-asan check-valgrind:
+# The extension in the server, under the sanitizers and under valgrind; what the
+# tests run of it.
+check-asan check-valgrind check-coverage:
 	$(srcdir)/scripts/$@
 
 # aep-VERSION.zip, as PGXN takes it, of what is committed.
