@@ -170,9 +170,13 @@ my $result = run('SELECT id FROM ' . list('say "hi"', ', max_rows => 1'));
 is($result->{out}, $created{'say "hi"'}, 'a name with quotes, max_rows 1');
 is($result->{requests}[0]{query}{limit}[0], 100, 'which are looked for in pages of 100');
 
-# All pages, in the order of the service.
+# All pages, in the order of the service.  From 16 on, count(DISTINCT id) would
+# sort the rows for all aggregates beside it.
 my $total = $SEEDS + 2 + @names;
-$result = run('SELECT count(*), count(DISTINCT id), jsonb_agg(name) FROM aep.connections()');
+$result = run(<<'SQL');
+SELECT count(*), (SELECT count(DISTINCT id) FROM unnest(array_agg(c.id)) AS id), jsonb_agg(name)
+FROM aep.connections() AS c
+SQL
 my ($rows, $ids, $listed) = split /\|/, $result->{out}, 3;
 my @pages = @{ $result->{requests} };
 is($rows, $total, 'all pages');

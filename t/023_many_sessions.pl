@@ -126,7 +126,7 @@ foreach my $connection (values %of)
 }
 cmp_ok(scalar(@pauses), '>', 20, 'many were refused at first');
 cmp_ok(min(@pauses), '>', 0.12, 'they pause');
-cmp_ok(min(@pauses), '<', 0.2, 'some for less than others');
+cmp_ok(min(@pauses), '<', max(@pauses) - 0.05, 'some for less than others');
 my $mean = sum(@pauses) / @pauses;
 my $deviation = sqrt(sum(map { ($_ - $mean)**2 } @pauses) / @pauses);
 cmp_ok($deviation, '>', 0.02, 'not all for the same time');
