@@ -11,14 +11,14 @@ export LC_ALL=C
 
 source_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
-# Runs a command as root.
-as_root() {
-	if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
-}
+# They install packages and act as the user postgres.
+if [ "$(id -u)" != 0 ]; then
+	exec sudo --preserve-env=HOME,XDG_CACHE_HOME,TMPDIR,PG_MAJOR,DEBIAN_MIRROR "$0" "$@"
+fi
 
 # Runs a command as the user postgres, in the work folder.
 as_postgres() {
-	(cd "$work_dir" && as_root setpriv --reuid postgres --regid postgres --init-groups \
+	(cd "$work_dir" && setpriv --reuid postgres --regid postgres --init-groups \
 		env HOME="$work_dir" USER=postgres PATH="$pg_root$pg_bindir:$PATH" "$@")
 }
 
@@ -33,10 +33,10 @@ need_packages() {
 	if [ ${#missing[@]} -eq 0 ]; then return; fi
 
 	echo "Installing ${missing[*]}"
-	as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq update
+	env DEBIAN_FRONTEND=noninteractive apt-get -qq update
 	keep_clusters_away
 	keep_services_away
-	as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends \
+	env DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends \
 		"${missing[@]}" >/dev/null
 }
 
@@ -44,8 +44,8 @@ need_packages() {
 # asked for one here.
 keep_clusters_away() {
 	local drop_in=/etc/postgresql-common/createcluster.d/aep-no-main-cluster.conf
-	as_root mkdir -p "${drop_in%/*}"
-	echo 'create_main_cluster = false' | as_root tee "$drop_in" >/dev/null
+	mkdir -p "${drop_in%/*}"
+	echo 'create_main_cluster = false' | tee "$drop_in" >/dev/null
 	cleanup_files+=("$drop_in")
 }
 
@@ -53,8 +53,8 @@ keep_clusters_away() {
 keep_services_away() {
 	local policy=/usr/sbin/policy-rc.d
 	if [ -e "$policy" ]; then return; fi
-	printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
-	as_root chmod 755 "$policy"
+	printf '#!/bin/sh\nexit 101\n' | tee "$policy" >/dev/null
+	chmod 755 "$policy"
 	cleanup_files+=("$policy")
 }
 
@@ -66,7 +66,7 @@ choose_postgresql() {
 			cut -d/ -f5 | sort -n | tail -n 1)
 	fi
 	if [ -z "$PG_MAJOR" ]; then
-		as_root apt-get -qq update
+		apt-get -qq update
 		PG_MAJOR=$(apt-cache depends postgresql | sed -n 's/.*Depends: postgresql-\([0-9]*\)$/\1/p' |
 			head -n 1)
 	fi
@@ -92,8 +92,8 @@ make_work_dir() {
 	mkdir -p "$pg_root/usr/lib/postgresql" "$pg_root/usr/share/postgresql"
 	cp -a "/usr/lib/postgresql/$PG_MAJOR" "$pg_root/usr/lib/postgresql/"
 	cp -a "/usr/share/postgresql/$PG_MAJOR" "$pg_root/usr/share/postgresql/"
-	as_root chown -R postgres: "$work_dir"
-	as_root chmod 755 "$work_dir"
+	chown -R postgres: "$work_dir"
+	chmod 755 "$work_dir"
 }
 
 # Builds the sources and installs them into the copy of PostgreSQL.
@@ -121,9 +121,9 @@ cleanup() {
 		if [ -f "$work_dir/data/postmaster.pid" ]; then
 			as_postgres pg_ctl -D data -m immediate -s stop || true
 		fi
-		as_root rm -rf "$work_dir"
+		rm -rf "$work_dir"
 	fi
-	if [ ${#cleanup_files[@]} -gt 0 ]; then as_root rm -f "${cleanup_files[@]}"; fi
+	if [ ${#cleanup_files[@]} -gt 0 ]; then rm -f "${cleanup_files[@]}"; fi
 }
 trap cleanup EXIT
 trap 'exit 130' INT
