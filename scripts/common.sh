@@ -1,6 +1,6 @@
-# common.sh: what scripts/demo and scripts/check share; sourced, not run.
+# common.sh: what scripts/ and bench/run share; sourced, not run.
 #
-# Both work in a throw-away folder: a copy of the sources, built by the user
+# They work in a throw-away folder: a copy of the sources, built by the user
 # postgres (PostgreSQL refuses to run as root), beside a copy of the installed
 # PostgreSQL that the extension is installed into.  PostgreSQL finds its files
 # relative to its own programs, so the copy is complete, and the system's own
@@ -11,7 +11,7 @@ export LC_ALL=C
 
 source_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
-# They install packages and act as the user postgres.
+# Root installs packages and becomes the user postgres.
 if [ "$(id -u)" != 0 ]; then
 	exec sudo --preserve-env=HOME,XDG_CACHE_HOME,TMPDIR,PG_MAJOR,DEBIAN_MIRROR "$0" "$@"
 fi

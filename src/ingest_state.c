@@ -171,6 +171,15 @@ aep_ingest_state_find(const char *connection_id, MemoryContext memory, AepIngest
 	return true;
 }
 
+void
+aep_ingest_state_missing(const char *connection_id)
+{
+	ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+					errmsg("the credentials of connection %s are not managed here", connection_id),
+					errhint("aep.create_ingest_role() makes a connection whose credentials are.")));
+	pg_unreachable();
+}
+
 AepIngestState *
 aep_ingest_state_list(MemoryContext memory, int *count)
 {

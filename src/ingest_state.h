@@ -12,6 +12,7 @@
 
 #include "datatype/timestamp.h"
 
+#include "compat.h"
 #include "payload.h"
 
 /* What a row's step can be. */
@@ -52,6 +53,9 @@ extern const char *aep_ingest_step_name(AepIngestStep step);
 /* The row of a connection; false if it has none. */
 extern bool aep_ingest_state_find(const char *connection_id, MemoryContext memory,
 								  AepIngestState *state);
+
+/* Raises 42704 for a connection that has none, or none that the caller may see. */
+pg_noreturn extern void aep_ingest_state_missing(const char *connection_id);
 
 /* Inserts the row, or updates all but its key. */
 extern void aep_ingest_state_save(const AepIngestState *state);

@@ -18,6 +18,7 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
+#include "flow_call.h"
 #include "pending.h"
 
 /* As many are named in a warning; the server log has them all. */
@@ -84,7 +85,7 @@ is_for_client(const AepPending *entry)
 static void
 append_deletion(const AepPending *entry, const AepPending *previous)
 {
-	bool connections = strcmp(entry->collection, "/flowservice/connections") == 0;
+	bool connections = strcmp(entry->collection, AEP_CONNECTIONS_PATH) == 0;
 	const char *server;
 
 	if (entry->id[0] == '\0')

@@ -58,7 +58,7 @@ typedef struct Batch
 	int window; /* requests allowed in flight */
 	bool at_end;
 	char *warned_host;	  /* already warned of */
-	bool no_token;		  /* none is to be had any more: no item is begun */
+	bool no_token;		  /* none is to be had any more: no item is sent */
 	AepError token_error; /* says why */
 } Batch;
 
@@ -136,15 +136,20 @@ begin_item(Batch *batch, Datum spec, bool is_null)
 	MemoryContextSwitchTo(caller);
 }
 
-/* Prepares an item, if there is one more and it is not too far ahead. */
+/* Whether there may be one more item, not too far ahead. */
+static bool
+can_prepare(const Batch *batch)
+{
+	return !batch->at_end && batch->begun - batch->stored < WINDOW_AHEAD;
+}
+
+/* False: there is no further item. */
 static bool
 prepare_item(Batch *batch)
 {
 	Datum spec;
 	bool is_null;
 
-	if (batch->at_end || batch->begun - batch->stored >= WINDOW_AHEAD)
-		return false;
 	batch->at_end = !array_iterate(batch->specs, &spec, &is_null);
 	if (!batch->at_end)
 		begin_item(batch, spec, is_null);
@@ -154,10 +159,8 @@ prepare_item(Batch *batch)
 static bool
 can_send(const Batch *batch)
 {
-	bool prepared = batch->sent < batch->begun;
-
 	return batch->in_flight < batch->window && aep_http_throttled_until() <= aep_http_now() &&
-		   (prepared || (!batch->at_end && batch->begun - batch->stored < WINDOW_AHEAD));
+		   (batch->sent < batch->begun || can_prepare(batch));
 }
 
 /* Sends items, those that are prepared first, as far as the window allows. */
@@ -263,12 +266,11 @@ wait_for_items(Batch *batch)
 			CHECK_FOR_INTERRUPTS();
 		return;
 	}
-	while (batch->in_flight > 0 && batch->begun - batch->sent < batch->window && !batch->at_end)
+	while (batch->in_flight > 0 && batch->begun - batch->sent < batch->window && can_prepare(batch))
 	{
 		if (aep_http_step(0))
 			return;
-		if (!prepare_item(batch))
-			break;
+		(void) prepare_item(batch);
 	}
 	if (batch->in_flight > 0 || pause > 0)
 		(void) aep_http_step(pause > 0 ? (long) pause : -1);

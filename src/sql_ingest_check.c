@@ -249,10 +249,7 @@ aep_check_ingest_role(PG_FUNCTION_ARGS)
 	SPI_connect();
 	if (!aep_ingest_state_find(connection_id, CurrentMemoryContext, &state) ||
 		!aep_ingest_role_may_see(state.role_name))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("the credentials of connection %s are not managed here", connection_id),
-				 errhint("aep.create_ingest_role() makes a connection whose credentials are.")));
+		aep_ingest_state_missing(connection_id);
 	for (int i = 0; i < lengthof(checks); i++)
 	{
 		const char *parameters[] = {state.active_login, state.role_name, state.schemas,

@@ -240,10 +240,7 @@ static void
 find_state(const char *connection_id, const AepServer *server, AepIngestState *state)
 {
 	if (!aep_ingest_state_find(connection_id, CurrentMemoryContext, state))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("the credentials of connection %s are not managed here", connection_id),
-				 errhint("aep.create_ingest_role() makes a connection whose credentials are.")));
+		aep_ingest_state_missing(connection_id);
 	if (strcmp(state->server, server->name) != 0)
 		aep_argument_refused(
 			"server", psprintf("The connection was made through server \"%s\".", state->server),
