@@ -285,6 +285,20 @@ is(scalar($fake->requests), $requests, 'no redirect was followed');
 # What comes unasked on an idle connection is not taken for the answer to the
 # next request: another answer, or a gateway's word before it hangs up.
 my $smuggled = answer(201, '{"id": "99999999-9999-4999-8999-999999999999", "etag": "\"x\""}');
+
+# The next request may come on this connection, or on another; returns which.
+sub next_request
+{
+	my ($client) = @_;
+	my ($ready) = IO::Select->new($raw, $client)->can_read(20);
+
+	if ($ready == $raw || !sysread($client, my $request, 65536))
+	{
+		$client = $raw->accept // die 'nobody came again';
+		read_request($client);
+	}
+	return $client;
+}
 my %unasked = (
 	'another answer at once' => [ $smuggled, '', 0 ],
 	'another answer later' => [ '', $smuggled, 0 ],
@@ -303,14 +317,8 @@ foreach my $what (sort keys %unasked)
 	shutdown($client, 1) if $hangs_up;
 	sleep 0.1;
 
-	# the next request may come on this connection, or on another
 	AepTest::begin_sql($session, create('second', 'raw'));
-	my ($ready) = IO::Select->new($raw, $client)->can_read(20);
-	if ($ready == $raw || !sysread($client, my $request, 65536))
-	{
-		$client = $raw->accept // die 'nobody came again';
-		read_request($client);
-	}
+	$client = next_request($client);
 	syswrite($client, created('second'));
 	is(AepTest::end_sql($session), $id, "$what: so is the second") or diag $session->{err};
 	close $client;
@@ -318,8 +326,23 @@ foreach my $what (sort keys %unasked)
 	open_session();
 }
 
-# Nothing of an answer comes back with the next attempt.
+# Nor for that to the next attempt.
 $node->safe_psql('postgres', q{ALTER SERVER raw OPTIONS (SET max_attempts '2')});
+AepTest::begin_sql($session, create('first', 'raw'));
+my $throttled = $raw->accept // die 'nobody came';
+read_request($throttled);
+syswrite($throttled, answer(429, ''));
+sleep 0.05;
+syswrite($throttled, $smuggled);
+$throttled = next_request($throttled);
+syswrite($throttled, created('first'));
+is(AepTest::end_sql($session), $id, 'unasked during a pause: the answer is taken')
+  or diag $session->{err};
+close $throttled;
+AepTest::close_session($session);
+open_session();
+
+# Nothing of an answer comes back with the next attempt.
 my $second;
 exchange(
 	sub {
