@@ -27,6 +27,15 @@
 /* A longer name is cut where it is shown. */
 #define MAX_NAME_SHOWN 120
 
+/* A server that entries name, as text and as a literal of SQL. */
+typedef struct PendingServer
+{
+	slist_node node;
+	const char *name;
+	const char *literal;
+	const char *literal_ascii; /* for any client */
+} PendingServer;
+
 struct AepPending
 {
 	dlist_node node;
@@ -35,15 +44,17 @@ struct AepPending
 	bool logged;  /* its end is in the server log already */
 	char id[37];  /* "" while not known */
 	int encoding; /* of a client that can be sent the texts; -1: none is known */
+	const char *kind;
 	const char *collection;
-	const char *text;		/* kind "name" */
-	const char *text_ascii; /* for any client */
-	const char *server;
-	const char *server_literal; /* of SQL */
-	const char *server_literal_ascii;
+	const char *name;
+	const char *name_ascii; /* for any client */
+	const PendingServer *server;
 };
 
 static dlist_head entries = DLIST_STATIC_INIT(entries);
+
+/* Those of this transaction; few, for many entries. */
+static slist_head servers = SLIST_STATIC_INIT(servers);
 
 /* The report of an abort; too large for the stack of a callback. */
 static char report_detail[MAX_REPORTED * 256];
@@ -70,8 +81,8 @@ log_unknown(AepPending *entry)
 	if (entry->logged)
 		return;
 	entry->logged = true;
-	ereport(LOG_SERVER_ONLY, (errmsg_internal("outcome unknown: create %s on server \"%s\"",
-											  entry->text, entry->server),
+	ereport(LOG_SERVER_ONLY, (errmsg_internal("outcome unknown: create %s \"%s\" on server \"%s\"",
+											  entry->kind, entry->name, entry->server->name),
 							  errhidestmt(true), errhidecontext(true)));
 }
 
@@ -90,7 +101,7 @@ append_deletion(const AepPending *entry, const AepPending *previous)
 
 	if (entry->id[0] == '\0')
 		return;
-	server = is_for_client(entry) ? entry->server_literal : entry->server_literal_ascii;
+	server = is_for_client(entry) ? entry->server->literal : entry->server->literal_ascii;
 	append(report_hint, sizeof(report_hint), "%s", previous != NULL ? " " : "To delete: ");
 	if (connections)
 		append(report_hint, sizeof(report_hint), "SELECT aep.delete_connection('%s', %s);",
@@ -104,14 +115,16 @@ append_deletion(const AepPending *entry, const AepPending *previous)
 static void
 append_entry(const AepPending *entry, int position)
 {
-	const char *text = is_for_client(entry) ? entry->text : entry->text_ascii;
+	const char *name = is_for_client(entry) ? entry->name : entry->name_ascii;
 
 	if (position > 0)
 		append(report_detail, sizeof(report_detail), ", ");
 	if (entry->id[0] != '\0')
-		append(report_detail, sizeof(report_detail), "%s (%s)", entry->id, text);
+		append(report_detail, sizeof(report_detail), "%s (%s \"%s\")", entry->id, entry->kind,
+			   name);
 	else
-		append(report_detail, sizeof(report_detail), "%s (outcome unknown)", text);
+		append(report_detail, sizeof(report_detail), "%s \"%s\" (outcome unknown)", entry->kind,
+			   name);
 }
 
 /* Tells of all entries of this nesting level and deeper, and forgets them. */
@@ -161,6 +174,14 @@ report_lost(int level, const char *what)
 	error_context_stack = outer;
 }
 
+/* Their memory goes with the transaction. */
+static void
+forget_all(void)
+{
+	dlist_init(&entries);
+	slist_init(&servers);
+}
+
 static void
 transaction_ended(XactEvent event, void *arg)
 {
@@ -168,6 +189,7 @@ transaction_ended(XactEvent event, void *arg)
 	{
 		case XACT_EVENT_ABORT:
 			report_lost(0, "this rollback");
+			forget_all();
 			break;
 		case XACT_EVENT_PRE_PREPARE:
 			if (!dlist_is_empty(&entries))
@@ -178,7 +200,7 @@ transaction_ended(XactEvent event, void *arg)
 			break;
 		case XACT_EVENT_COMMIT:
 		case XACT_EVENT_PREPARE:
-			dlist_init(&entries); /* their memory goes with the transaction */
+			forget_all();
 			break;
 		default:
 			break;
@@ -236,18 +258,41 @@ can_be_sent(const char *text)
 	return converted == len;
 }
 
-/* A copy for the life of the transaction, with a question mark for what is not ASCII. */
+/* With a question mark for what is not ASCII; itself if there is none. */
 static const char *
 ascii_copy(const char *text)
 {
-	char *copy = MemoryContextStrdup(TopTransactionContext, text);
+	char *copy;
 
+	if (pg_is_ascii(text))
+		return text;
+	copy = pstrdup(text);
 	for (char *c = copy; *c != '\0'; c++)
 	{
 		if (IS_HIGHBIT_SET(*c))
 			*c = '?';
 	}
 	return copy;
+}
+
+static const PendingServer *
+server_named(const char *name)
+{
+	PendingServer *server;
+	slist_iter iter;
+
+	slist_foreach(iter, &servers)
+	{
+		server = slist_container(PendingServer, node, iter.cur);
+		if (strcmp(server->name, name) == 0)
+			return server;
+	}
+	server = palloc(sizeof(PendingServer));
+	server->name = pstrdup(name);
+	server->literal = quote_literal_cstr(name);
+	server->literal_ascii = ascii_copy(server->literal);
+	slist_push_head(&servers, &server->node);
+	return server;
 }
 
 AepPending *
@@ -268,15 +313,15 @@ aep_pending_register(const char *kind, const char *collection, const char *name,
 	caller = MemoryContextSwitchTo(TopTransactionContext);
 	entry = palloc0(sizeof(AepPending));
 	entry->level = GetCurrentTransactionNestLevel();
+	entry->kind = kind;
 	entry->collection = pstrdup(collection);
-	entry->text = psprintf("%s \"%.*s%s\"", kind, shown, name, name[shown] != '\0' ? "..." : "");
-	entry->text_ascii = ascii_copy(entry->text);
-	entry->server = pstrdup(server);
-	entry->server_literal = quote_literal_cstr(server);
-	entry->server_literal_ascii = ascii_copy(entry->server_literal);
+	entry->name = name[shown] == '\0' ? pstrdup(name) : psprintf("%.*s...", shown, name);
+	entry->name_ascii = ascii_copy(entry->name);
+	entry->server = server_named(server);
 	MemoryContextSwitchTo(caller);
-	entry->encoding =
-		can_be_sent(entry->text) && can_be_sent(entry->server) ? pg_get_client_encoding() : -1;
+	entry->encoding = can_be_sent(entry->name) && can_be_sent(entry->server->name)
+						  ? pg_get_client_encoding()
+						  : -1;
 	dlist_push_tail(&entries, &entry->node);
 	return entry;
 }
@@ -294,9 +339,10 @@ aep_pending_created(AepPending *pending, const char *id)
 	if (id == NULL)
 		return;
 	strlcpy(pending->id, id, sizeof(pending->id));
-	ereport(LOG_SERVER_ONLY, (errmsg_internal("created %s with id %s on server \"%s\"",
-											  pending->text, id, pending->server),
-							  errhidestmt(true), errhidecontext(true)));
+	ereport(LOG_SERVER_ONLY,
+			(errmsg_internal("created %s \"%s\" with id %s on server \"%s\"", pending->kind,
+							 pending->name, id, pending->server->name),
+			 errhidestmt(true), errhidecontext(true)));
 	pending->logged = true;
 }
 
@@ -312,10 +358,8 @@ aep_pending_forget(AepPending *pending)
 {
 	dlist_delete(&pending->node);
 	pfree(unconstify(char *, pending->collection));
-	pfree(unconstify(char *, pending->text));
-	pfree(unconstify(char *, pending->text_ascii));
-	pfree(unconstify(char *, pending->server));
-	pfree(unconstify(char *, pending->server_literal));
-	pfree(unconstify(char *, pending->server_literal_ascii));
+	if (pending->name_ascii != pending->name)
+		pfree(unconstify(char *, pending->name_ascii));
+	pfree(unconstify(char *, pending->name));
 	pfree(pending);
 }

@@ -16,11 +16,10 @@ typedef struct AepPending AepPending;
 
 /*
  * Registers an object that is about to be created; "kind" is a noun such as
- * "base connection", "collection" the path that it will be below
- * ("/flowservice/connections").
- * All text in the database's encoding, copied.  Throws only for want of
- * memory.  The entry lives as long as the transaction, or until
- * aep_pending_forget().
+ * "base connection", a constant, "collection" the path that it will be below
+ * ("/flowservice/connections").  All text in the database's encoding; what is
+ * no constant is copied.  Throws only for want of memory.  The entry lives as
+ * long as the transaction, or until aep_pending_forget().
  */
 extern AepPending *aep_pending_register(const char *kind, const char *collection, const char *name,
 										const char *server);
