@@ -136,6 +136,11 @@ aep_read_jsonb(char *text, Datum *result)
 #define AEP_HAVE_QUICK_EXIT 1
 #endif
 
+/* Since 8.20 the threads that look up names are the multi handle's. */
+#if LIBCURL_VERSION_NUM >= 0x081400
+#define AEP_HAVE_MULTI_QUICK_EXIT 1
+#endif
+
 /*
  * Before 8.0 it takes what came in on an idle connection for the answer to the
  * next request; since 8.21 or so it looks only once a second whether the other

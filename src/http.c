@@ -192,6 +192,17 @@ aep_http_initialize(void)
 	initialized = true;
 }
 
+static bool
+configure_multi(CURLM *handle)
+{
+	return curl_multi_setopt(handle, CURLMOPT_MAX_CONCURRENT_STREAMS, MAX_IN_FLIGHT) == CURLM_OK &&
+		   curl_multi_setopt(handle, CURLMOPT_MAXCONNECTS, MAX_IN_FLIGHT) == CURLM_OK &&
+#ifdef AEP_HAVE_MULTI_QUICK_EXIT
+		   curl_multi_setopt(handle, CURLMOPT_QUICK_EXIT, 1L) == CURLM_OK &&
+#endif
+		   aep_wait_attach(handle);
+}
+
 static void
 ensure_multi(void)
 {
@@ -205,16 +216,18 @@ ensure_multi(void)
 		return;
 
 	aep_http_initialize();
+	aep_wait_prepare();
 	fresh = curl_multi_init();
 	if (fresh == NULL)
 		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"),
 						errdetail("libcurl could not create a multi handle.")));
-	multi = fresh;
-	if (curl_multi_setopt(fresh, CURLMOPT_MAX_CONCURRENT_STREAMS, MAX_IN_FLIGHT) != CURLM_OK ||
-		curl_multi_setopt(fresh, CURLMOPT_MAXCONNECTS, MAX_IN_FLIGHT) != CURLM_OK)
+	if (!configure_multi(fresh))
+	{
+		curl_multi_cleanup(fresh);
 		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
-						errmsg("libcurl does not take a limit of its connections")));
-	aep_wait_attach(fresh);
+						errmsg("libcurl does not take an option of its multi handle")));
+	}
+	multi = fresh;
 }
 
 /* CURLOPT_WRITEFUNCTION; sees the body unpacked */

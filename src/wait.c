@@ -229,23 +229,25 @@ timer_wanted(CURLM *multi, long timeout_ms, void *arg)
 }
 
 void
-aep_wait_attach(CURLM *multi)
+aep_wait_prepare(void)
 {
 	static bool reserved = false;
 
-	if (!reserved)
-	{
-		for (int i = 0; i < INTERNAL_DESCRIPTORS; i++)
-			ReserveExternalFD();
-		reserved = true;
-	}
 	if (wait_event == 0)
 		wait_event = aep_wait_event_new("AepHttp");
-	if (curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, socket_wanted) != CURLM_OK ||
-		curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, timer_wanted) != CURLM_OK)
-		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
-						errmsg("libcurl does not offer its event interface")));
+	if (reserved)
+		return;
+	for (int i = 0; i < INTERNAL_DESCRIPTORS; i++)
+		ReserveExternalFD();
+	reserved = true;
+}
+
+bool
+aep_wait_attach(CURLM *multi)
+{
 	aep_wait_detach();
+	return curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, socket_wanted) == CURLM_OK &&
+		   curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, timer_wanted) == CURLM_OK;
 }
 
 void
@@ -339,6 +341,7 @@ update_wait_set(void)
 {
 	int wanted = 0;
 	int missing = 0;
+	bool rebuild;
 
 	if (wait_set != NULL && !wait_set_stale && !sockets_changed)
 		return;
@@ -351,10 +354,10 @@ update_wait_set(void)
 		if (sockets[fd].pos < 0)
 			missing++;
 	}
-	if (wait_set == NULL || wait_set_stale || wait_set_used + missing > wait_set_space)
-		rebuild_wait_set(wanted);
-
+	rebuild = wait_set == NULL || wait_set_stale || wait_set_used + missing > wait_set_space;
 	wait_set_stale = true; /* until all is in place: an error leaves it half built */
+	if (rebuild)
+		rebuild_wait_set(wanted);
 	for (int fd = 0; fd < socket_slots; fd++)
 	{
 		WatchedSocket *entry = &sockets[fd];

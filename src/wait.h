@@ -12,11 +12,16 @@
 #include <curl/curl.h>
 
 /*
- * Connects a new multi handle to this backend's socket table and timer.
- * Throws if libcurl refuses, or if descriptors for libcurl's own socket pairs
- * cannot be set aside.
+ * Sets aside what a multi handle needs: a wait event, descriptors for libcurl's
+ * own socket pairs.  Throws if there is no wait event to be had.
  */
-extern void aep_wait_attach(CURLM *multi);
+extern void aep_wait_prepare(void);
+
+/*
+ * Connects a new multi handle to this backend's socket table and timer; false
+ * if libcurl refuses.
+ */
+extern bool aep_wait_attach(CURLM *multi);
 
 /* Forgets every socket of a multi handle that was cleaned up. */
 extern void aep_wait_detach(void);
