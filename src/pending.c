@@ -60,7 +60,7 @@ static slist_head servers = SLIST_STATIC_INIT(servers);
 static char report_detail[MAX_REPORTED * 256];
 static char report_hint[MAX_REPORTED * 256];
 
-/* Appends to a buffer of fixed size; what does not fit is left out. */
+/* Appends to a buffer of fixed size; what does not fit whole is left out. */
 static void append(char *buffer, size_t size, const char *format, ...) pg_attribute_printf(3, 4);
 
 static void
@@ -68,10 +68,13 @@ append(char *buffer, size_t size, const char *format, ...)
 {
 	size_t used = strlen(buffer);
 	va_list args;
+	int needed;
 
 	va_start(args, format);
-	vsnprintf(buffer + used, size - used, format, args);
+	needed = vsnprintf(buffer + used, size - used, format, args);
 	va_end(args);
+	if (needed < 0 || (size_t) needed >= size - used)
+		buffer[used] = '\0';
 }
 
 /* LOG_SERVER_ONLY: what is sent to the client may fail, which an abort must not. */
@@ -92,39 +95,37 @@ is_for_client(const AepPending *entry)
 	return entry->encoding == pg_get_client_encoding();
 }
 
-/* One entry of the hint: the deleting statement, joined with its neighbours'. */
+/* One entry of the hint: the statement that deletes it. */
 static void
-append_deletion(const AepPending *entry, const AepPending *previous)
+append_deletion(const AepPending *entry)
 {
-	bool connections = strcmp(entry->collection, AEP_CONNECTIONS_PATH) == 0;
+	const char *lead = report_hint[0] == '\0' ? "To delete:" : "";
 	const char *server;
 
 	if (entry->id[0] == '\0')
 		return;
 	server = is_for_client(entry) ? entry->server->literal : entry->server->literal_ascii;
-	append(report_hint, sizeof(report_hint), "%s", previous != NULL ? " " : "To delete: ");
-	if (connections)
-		append(report_hint, sizeof(report_hint), "SELECT aep.delete_connection('%s', %s);",
+	if (strcmp(entry->collection, AEP_CONNECTIONS_PATH) == 0)
+		append(report_hint, sizeof(report_hint), "%s SELECT aep.delete_connection('%s', %s);", lead,
 			   entry->id, server);
 	else
 		append(report_hint, sizeof(report_hint),
-			   "SELECT status FROM aep.request('DELETE', '%s/%s', server => %s);",
+			   "%s SELECT status FROM aep.request('DELETE', '%s/%s', server => %s);", lead,
 			   entry->collection, entry->id, server);
 }
 
 static void
-append_entry(const AepPending *entry, int position)
+append_entry(const AepPending *entry)
 {
+	const char *lead = report_detail[0] == '\0' ? "" : ", ";
 	const char *name = is_for_client(entry) ? entry->name : entry->name_ascii;
 
-	if (position > 0)
-		append(report_detail, sizeof(report_detail), ", ");
 	if (entry->id[0] != '\0')
-		append(report_detail, sizeof(report_detail), "%s (%s \"%s\")", entry->id, entry->kind,
-			   name);
+		append(report_detail, sizeof(report_detail), "%s%s (%s \"%s\")", lead, entry->id,
+			   entry->kind, name);
 	else
-		append(report_detail, sizeof(report_detail), "%s \"%s\" (outcome unknown)", entry->kind,
-			   name);
+		append(report_detail, sizeof(report_detail), "%s%s \"%s\" (outcome unknown)", lead,
+			   entry->kind, name);
 }
 
 /* Tells of all entries of this nesting level and deeper, and forgets them. */
@@ -132,7 +133,6 @@ static void
 report_lost(int level, const char *what)
 {
 	dlist_mutable_iter iter;
-	const AepPending *deleted = NULL;
 	ErrorContextCallback *outer = error_context_stack;
 	int count = 0;
 
@@ -151,10 +151,8 @@ report_lost(int level, const char *what)
 			log_unknown(entry);
 		if (count++ >= MAX_REPORTED)
 			continue;
-		append_entry(entry, count - 1);
-		append_deletion(entry, deleted);
-		if (entry->id[0] != '\0')
-			deleted = entry;
+		append_entry(entry);
+		append_deletion(entry);
 	}
 	if (count == 0)
 		return;
