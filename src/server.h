@@ -43,9 +43,8 @@ typedef struct AepServer
  * The server with that name and the mapping of the current user (in a SECURITY
  * DEFINER function: the definer), or of PUBLIC.  Throws 42704 for no such
  * server, 42809 for one of another wrapper, 42501 without USAGE, 42704 without
- * a mapping unless missing_mapping_ok, HV00J for a needed option that is not
- * set.  The result is cached; it stays valid until the next call of this
- * function.
+ * a mapping unless missing_mapping_ok; options that are needed may be missing.
+ * The result is cached; it stays valid until the next call of this function.
  */
 extern const AepServer *aep_server_get(const char *name, bool missing_mapping_ok);
 
