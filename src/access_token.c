@@ -72,6 +72,8 @@ typedef struct TokenRequest
 {
 	AepBuffer form;
 	AepBuffer token; /* of the answer */
+	const char *secret;
+	bool secret_is_copy;
 	MemoryContextCallback release;
 } TokenRequest;
 
@@ -82,6 +84,8 @@ release_request(void *arg)
 
 	aep_buffer_free(&request->form);
 	aep_buffer_free(&request->token);
+	if (request->secret_is_copy)
+		explicit_bzero(unconstify(char *, request->secret), strlen(request->secret));
 }
 
 static TokenRequest *
@@ -118,7 +122,6 @@ exchange_token(const AepServer *server, TokenRequest *token_request, int64 deadl
 		{"Accept", "application/json"},
 		{"Content-Type", "application/x-www-form-urlencoded"},
 	};
-	const char *secret = aep_to_utf8(server->client_secret, "option \"client_secret\"");
 	AepSecrets secrets = {0};
 	AepErrorContext context = {
 		.action = "fetch an access token",
@@ -140,9 +143,11 @@ exchange_token(const AepServer *server, TokenRequest *token_request, int64 deadl
 	AepReplyStatus status;
 	int64 life;
 
-	aep_secrets_add(&secrets, secret);
+	token_request->secret = aep_to_utf8(server->client_secret, "option \"client_secret\"");
+	token_request->secret_is_copy = token_request->secret != server->client_secret;
+	aep_secrets_add(&secrets, token_request->secret);
 	aep_secrets_add(&secrets, server->api_key);
-	build_form(server, secret, &token_request->form);
+	build_form(server, token_request->secret, &token_request->form);
 	request.body = token_request->form.data;
 	request.body_len = token_request->form.len;
 

@@ -173,6 +173,14 @@ aep_document_text(JsonbContainer *object, const char *name)
 	}
 }
 
+bool
+aep_document_shows_other(JsonbContainer *object, const char *name, const char *ours)
+{
+	const char *shown = aep_document_text(object, name);
+
+	return shown != NULL && ours != NULL && strcmp(shown, ours) != 0;
+}
+
 char *
 aep_document_id(JsonbContainer *entity)
 {

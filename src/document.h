@@ -40,6 +40,9 @@ extern void aep_document_push_member(JsonbParseState **state, const char *name, 
 /* A member's text, palloc'd: a string, or a number or boolean as it is written. */
 extern char *aep_document_text(JsonbContainer *object, const char *name);
 
+/* Whether a member has another text than ours; a hidden one counts as ours, and NULL as any. */
+extern bool aep_document_shows_other(JsonbContainer *object, const char *name, const char *ours);
+
 /* The "id" of an entity; raises 08P01 if it has none, or one that is no uuid. */
 extern char *aep_document_id(JsonbContainer *entity);
 

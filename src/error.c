@@ -9,16 +9,16 @@
 #include "encoding.h"
 #include "error.h"
 #include "reply.h"
+#include "retry.h"
 
 /* Which requests a rule is about. */
 typedef enum RuleScope
 {
 	EVERY_REQUEST,
-	TOKEN_REQUEST,	 /* to IMS, for an access token */
-	ONLY_POST,		 /* creates something, and cannot be repeated blindly */
-	SENT_CHANGE,	 /* POST, PATCH, DELETE that may have reached the service */
-	REPEATED_CHANGE, /* the same, by an attempt before the last */
-	REFUSED_LATER	 /* a change of which an earlier attempt was not refused, but this one was */
+	TOKEN_REQUEST, /* to IMS, for an access token */
+	SENT_CHANGE,   /* POST, PATCH, DELETE that may have reached the service */
+	FAILED_CHANGE, /* a change that the service failed at, now or before, maybe after it was made */
+	REFUSED_LATER  /* a change of which an earlier attempt was not refused, but this one was */
 } RuleScope;
 
 typedef struct ErrorRule
@@ -47,11 +47,7 @@ static const ErrorRule rules[] = {
 	 "the credential was refused", CREDENTIAL_HINT},
 	{AEP_HTTP_COMPLETE, 403, NULL, TOKEN_REQUEST, ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
 	 "the credential was refused", CREDENTIAL_HINT},
-	{AEP_HTTP_COMPLETE, 502, NULL, REPEATED_CHANGE, ERRCODE_TRANSACTION_RESOLUTION_UNKNOWN,
-	 "the outcome is unknown", UNKNOWN_HINT},
-	{AEP_HTTP_COMPLETE, 503, NULL, REPEATED_CHANGE, ERRCODE_TRANSACTION_RESOLUTION_UNKNOWN,
-	 "the outcome is unknown", UNKNOWN_HINT},
-	{AEP_HTTP_COMPLETE, 504, NULL, REPEATED_CHANGE, ERRCODE_TRANSACTION_RESOLUTION_UNKNOWN,
+	{AEP_HTTP_COMPLETE, 0, NULL, FAILED_CHANGE, ERRCODE_TRANSACTION_RESOLUTION_UNKNOWN,
 	 "the outcome is unknown", UNKNOWN_HINT},
 	{AEP_HTTP_COMPLETE, 0, "FLOW-1418", EVERY_REQUEST, ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST,
 	 "flows still use it", "Delete the flows that use it first."},
@@ -81,10 +77,6 @@ static const ErrorRule rules[] = {
 	 "it was changed by somebody else meanwhile", "Read its current etag and try again."},
 	{AEP_HTTP_COMPLETE, 429, NULL, EVERY_REQUEST, ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
 	 "too many requests to Experience Platform", "Try again later."},
-	{AEP_HTTP_COMPLETE, 502, NULL, ONLY_POST, ERRCODE_TRANSACTION_RESOLUTION_UNKNOWN,
-	 "the outcome is unknown", UNKNOWN_HINT},
-	{AEP_HTTP_COMPLETE, 504, NULL, ONLY_POST, ERRCODE_TRANSACTION_RESOLUTION_UNKNOWN,
-	 "the outcome is unknown", UNKNOWN_HINT},
 	{AEP_HTTP_COMPLETE, 0, NULL, EVERY_REQUEST, ERRCODE_SYSTEM_ERROR,
 	 "Experience Platform did not carry it out", NULL},
 	{AEP_HTTP_TOO_LARGE, 0, NULL, SENT_CHANGE, ERRCODE_PROGRAM_LIMIT_EXCEEDED,
@@ -112,9 +104,15 @@ code_fits(const char *rule, const char *code)
 }
 
 static bool
+is_change(const AepErrorContext *context)
+{
+	return strcmp(context->method, "GET") != 0 && !context->token_request;
+}
+
+static bool
 scope_fits(RuleScope scope, const AepErrorContext *context, const AepHttpExchange *exchange)
 {
-	bool change = strcmp(context->method, "GET") != 0 && !context->token_request;
+	bool change = is_change(context);
 
 	switch (scope)
 	{
@@ -122,12 +120,11 @@ scope_fits(RuleScope scope, const AepErrorContext *context, const AepHttpExchang
 			return true;
 		case TOKEN_REQUEST:
 			return context->token_request;
-		case ONLY_POST:
-			return change && strcmp(context->method, "POST") == 0;
 		case SENT_CHANGE:
 			return change && exchange->sent;
-		case REPEATED_CHANGE:
-			return change && exchange->maybe_done;
+		case FAILED_CHANGE:
+			return change && exchange->status >= 500 &&
+				   (exchange->maybe_done || aep_retry_maybe_done(exchange));
 		case REFUSED_LATER:
 			return change && exchange->not_refused && exchange->status < 500;
 	}
@@ -205,6 +202,20 @@ failure_detail(const AepErrorContext *context, AepHttpExchange *exchange)
 	return psprintf("libcurl says: %s.", reason);
 }
 
+/*
+ * Whether the request may have been carried out.  A service that failed may have
+ * failed after the change; of a POST it would have told the id.
+ */
+static bool
+maybe_done(const AepErrorContext *context, int sqlstate)
+{
+	if (!is_change(context))
+		return false;
+	return sqlstate == ERRCODE_TRANSACTION_RESOLUTION_UNKNOWN ||
+		   sqlstate == ERRCODE_PROGRAM_LIMIT_EXCEEDED || sqlstate == ERRCODE_OUT_OF_MEMORY ||
+		   (sqlstate == ERRCODE_SYSTEM_ERROR && strcmp(context->method, "POST") != 0);
+}
+
 void
 aep_error_from_exchange(const AepErrorContext *context, AepHttpExchange *exchange, AepError *error)
 {
@@ -222,6 +233,9 @@ aep_error_from_exchange(const AepErrorContext *context, AepHttpExchange *exchang
 						? answer_detail(context, exchange, &service)
 						: failure_detail(context, exchange);
 	error->hint = rule->hint;
+	error->maybe_done = maybe_done(context, rule->sqlstate);
+	if (rule->sqlstate == ERRCODE_TRANSACTION_RESOLUTION_UNKNOWN)
+		return; /* nothing matters more than that hint */
 	if (exchange->retry_after_too_long)
 		error->hint = psprintf("The service asks to wait %lld s before the next request, which is "
 							   "longer than request_timeout leaves.",
@@ -231,6 +245,14 @@ aep_error_from_exchange(const AepErrorContext *context, AepHttpExchange *exchang
 							   (long long) exchange->retry_after);
 }
 
+static bool
+looks_like_json(const AepBuffer *body)
+{
+	size_t start = body->len > 0 ? strspn(body->data, " \t\r\n") : 0;
+
+	return start < body->len && strchr("{[\"", body->data[start]) != NULL;
+}
+
 void
 aep_error_not_understood(const AepErrorContext *context, AepHttpExchange *exchange, const char *why,
 						 AepError *error)
@@ -238,9 +260,15 @@ aep_error_not_understood(const AepErrorContext *context, AepHttpExchange *exchan
 	error->sqlstate = ERRCODE_PROTOCOL_VIOLATION;
 	error->message = psprintf("could not understand the answer to \"%s\" on server \"%s\"",
 							  context->action, context->server);
-	error->detail = psprintf("The answer with HTTP status %d %s: \"%s\".", exchange->status, why,
-							 shown(context->secrets, exchange->body.data, exchange->body.len));
-	error->hint = strcmp(context->method, "GET") == 0 ? NULL : UNKNOWN_HINT;
+	/* what was read may be a connection with a password that is not known here */
+	if (is_change(context) || !looks_like_json(&exchange->body))
+		error->detail =
+			psprintf("The answer with HTTP status %d %s: \"%s\".", exchange->status, why,
+					 shown(context->secrets, exchange->body.data, exchange->body.len));
+	else
+		error->detail = psprintf("The answer with HTTP status %d %s.", exchange->status, why);
+	error->maybe_done = is_change(context);
+	error->hint = error->maybe_done ? UNKNOWN_HINT : NULL;
 }
 
 void
@@ -252,15 +280,25 @@ aep_error_token_not_understood(const AepErrorContext *context, AepHttpExchange *
 							  context->action, context->server);
 	error->detail = psprintf("The answer with HTTP status %d %s.", exchange->status, why);
 	error->hint = NULL;
+	error->maybe_done = false;
 }
 
-bool
-aep_error_outcome_unknown(const AepError *error)
+void
+aep_error_without_token(const AepErrorContext *context, const AepError *token_error,
+						bool not_refused, AepError *error)
 {
-	return error->sqlstate == ERRCODE_TRANSACTION_RESOLUTION_UNKNOWN ||
-		   error->sqlstate == ERRCODE_PROTOCOL_VIOLATION ||
-		   error->sqlstate == ERRCODE_PROGRAM_LIMIT_EXCEEDED ||
-		   error->sqlstate == ERRCODE_OUT_OF_MEMORY;
+	*error = *token_error;
+	aep_error_copy(error);
+	if (!not_refused || !is_change(context))
+		return;
+	error->sqlstate = ERRCODE_TRANSACTION_RESOLUTION_UNKNOWN;
+	error->message = psprintf("could not %s on server \"%s\": the outcome is unknown",
+							  context->action, context->server);
+	error->detail =
+		psprintf("An attempt may have been carried out, and no further one was made: %s.",
+				 token_error->message);
+	error->hint = UNKNOWN_HINT;
+	error->maybe_done = true;
 }
 
 void

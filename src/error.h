@@ -26,6 +26,7 @@ typedef struct AepError
 	const char *message;
 	const char *detail; /* or NULL */
 	const char *hint;	/* or NULL */
+	bool maybe_done;	/* the change that was asked for may have been made all the same */
 } AepError;
 
 /*
@@ -37,7 +38,8 @@ extern void aep_error_from_exchange(const AepErrorContext *context, AepHttpExcha
 
 /*
  * The same for a complete 2xx answer that was not understood: 08P01, showing
- * the answer (masked, clipped).  "why" completes "The answer ...".
+ * the answer (masked, clipped), unless it was read and may hold a password.
+ * "why" completes "The answer ...".
  */
 extern void aep_error_not_understood(const AepErrorContext *context, AepHttpExchange *exchange,
 									 const char *why, AepError *error);
@@ -47,8 +49,13 @@ extern void aep_error_token_not_understood(const AepErrorContext *context,
 										   AepHttpExchange *exchange, const char *why,
 										   AepError *error);
 
-/* Whether a changing request that ended with this error may have been carried out. */
-extern bool aep_error_outcome_unknown(const AepError *error);
+/*
+ * The same for a request that was not sent, or not again, for want of an access
+ * token; token_error says why there is none.  After an attempt that was not
+ * surely refused that leaves the outcome unknown: 08007.
+ */
+extern void aep_error_without_token(const AepErrorContext *context, const AepError *token_error,
+									bool not_refused, AepError *error);
 
 /* Copies the texts into the current context. */
 extern void aep_error_copy(AepError *error);

@@ -8,6 +8,7 @@
 
 #include "access_token.h"
 #include "document.h"
+#include "encoding.h"
 #include "flow_call.h"
 #include "option.h"
 #include "reply.h"
@@ -25,8 +26,8 @@ release_call(void *arg)
 
 	aep_buffer_free(&call->body);
 	aep_buffer_free(&call->token);
-	if (call->wiped != NULL)
-		explicit_bzero(unconstify(char *, call->wiped), strlen(call->wiped));
+	for (int i = 0; i < call->nwiped; i++)
+		explicit_bzero(call->wiped[i], strlen(call->wiped[i]));
 }
 
 AepCall *
@@ -48,8 +49,26 @@ aep_call_begin(const AepServer *server, const char *method, const char *path, co
 	call->release.func = release_call;
 	call->release.arg = call;
 	MemoryContextRegisterResetCallback(memory, &call->release);
+	/* whatever the call sends, the answer may hold any of them */
 	aep_secrets_add(&call->secrets, server->api_key);
+	if (aep_can_be_utf8(server->client_secret))
+		(void) aep_call_secret(call, server->client_secret, "option \"client_secret\"");
+	if (aep_can_be_utf8(server->password))
+		(void) aep_call_secret(call, server->password, "option \"password\"");
 	return call;
+}
+
+const char *
+aep_call_secret(AepCall *call, const char *secret, const char *what)
+{
+	MemoryContext caller = MemoryContextSwitchTo(call->memory);
+	const char *utf8 = aep_to_utf8(secret, what);
+
+	MemoryContextSwitchTo(caller);
+	if (utf8 != secret && call->nwiped < AEP_MAX_SECRETS)
+		call->wiped[call->nwiped++] = unconstify(char *, utf8);
+	aep_secrets_add(&call->secrets, utf8);
+	return utf8;
 }
 
 /* Whether the caller brings a header of its own. */
@@ -87,8 +106,8 @@ collect_headers(const AepCall *call, const char *authorization, AepHttpHeader *h
 }
 
 /*
- * A POST may create something, and a PATCH without If-Match changes what it
- * meets: neither is sent again once it may have been carried out.
+ * A POST may create something, and a PATCH that is for any version changes what
+ * it meets: neither is sent again once it may have been carried out.
  */
 static AepHttpRepeat
 repeat_rule(const AepCall *call)
@@ -96,15 +115,14 @@ repeat_rule(const AepCall *call)
 	const char *method = call->context.method;
 
 	if (strcmp(method, "GET") == 0 || strcmp(method, "DELETE") == 0 ||
-		(strcmp(method, "PATCH") == 0 && call->etag != NULL))
+		(strcmp(method, "PATCH") == 0 && call->etag != NULL && strcmp(call->etag, "*") != 0))
 		return AEP_HTTP_REPEAT_HARMLESS;
 	return AEP_HTTP_REPEAT_UNPROCESSED;
 }
 
 /*
- * The value of the Authorization header; NULL in a batch for which there is no
- * token.  A copy of the token, since the kept one may be renewed by another
- * call meanwhile.
+ * The value of the Authorization header; NULL if there is no token.  A copy of
+ * the token, since the kept one may be renewed by another call meanwhile.
  */
 static const char *
 prepare_authorization(AepCall *call)
@@ -112,10 +130,9 @@ prepare_authorization(AepCall *call)
 	static const char scheme[] = "Bearer ";
 	const char *token = aep_access_token_try(call->server, call->deadline, &call->token_error);
 
-	if (token == NULL && !call->in_batch)
-		aep_error_raise(&call->token_error);
-	if (token == NULL) /* the other items of a batch go on */
+	if (token == NULL)
 	{
+		/* no error here: what the failure means is the caller's to settle */
 		call->no_token = true;
 		return NULL;
 	}
@@ -174,18 +191,20 @@ aep_call_refuse(AepCall *call, const AepError *token_error)
 
 /*
  * The service did not take the token, and so did nothing.  Facts: the gateway
- * says 401, Flow Service 400 with a code of its own.
+ * says 401, Flow Service 400 with a code of its own; a 401 with a connector's
+ * code is about the login of the connection.
  */
 static bool
 token_refused(const AepHttpExchange *exchange)
 {
 	AepServiceError service;
 
-	if (exchange->outcome != AEP_HTTP_COMPLETE)
+	if (exchange->outcome != AEP_HTTP_COMPLETE ||
+		(exchange->status != 400 && exchange->status != 401))
 		return false;
-	if (exchange->status != 400)
-		return exchange->status == 401;
 	aep_reply_error(exchange->body.data, exchange->body.len, NULL, &service);
+	if (exchange->status == 401)
+		return strncmp(service.code, "CONNECTOR-", 10) != 0;
 	return strncmp(service.code, "FLOW-2114", 9) == 0 || strncmp(service.code, "FLOW-2115", 9) == 0;
 }
 
@@ -193,19 +212,19 @@ token_refused(const AepHttpExchange *exchange)
 static void
 start_again(AepCall *call)
 {
-	bool maybe_done = call->exchange->maybe_done;
-	bool not_refused = call->exchange->not_refused;
-
+	call->renewed = true;
+	call->maybe_done = call->exchange->maybe_done;
+	call->not_refused = call->exchange->not_refused;
 	call->secrets.count = call->nsecrets; /* the refused token is gone */
 	aep_http_end(call->exchange);
 	call->exchange = NULL;
 	if (call->pending != NULL)
-		*aep_pending_sent(call->pending) = maybe_done;
+		*aep_pending_sent(call->pending) = call->maybe_done;
 	aep_call_start(call);
-	if (call->exchange == NULL)
+	if (call->no_token)
 		return;
-	call->exchange->maybe_done |= maybe_done;
-	call->exchange->not_refused |= not_refused;
+	call->exchange->maybe_done |= call->maybe_done;
+	call->exchange->not_refused |= call->not_refused;
 }
 
 bool
@@ -220,7 +239,6 @@ aep_call_is_over(AepCall *call)
 		call->renewed)
 		return true;
 
-	call->renewed = true;
 	start_again(call);
 	return call->no_token;
 }
@@ -230,9 +248,16 @@ aep_call_wait(AepCall *call)
 {
 	if (call->exchange == NULL)
 		aep_call_start(call);
-	do
+	while (!aep_call_is_over(call))
 		aep_http_wait(call->exchange);
-	while (!aep_call_is_over(call));
+}
+
+AepHttpExchange *
+aep_call_answer(const AepCall *call)
+{
+	bool complete = call->exchange != NULL && call->exchange->outcome == AEP_HTTP_COMPLETE;
+
+	return complete ? call->exchange : NULL;
 }
 
 /* Tells what the failure means for the object that was to be created. */
@@ -241,7 +266,7 @@ settle_pending(AepCall *call, const AepError *error)
 {
 	if (call->pending == NULL)
 		return;
-	if (!call->no_token && aep_error_outcome_unknown(error))
+	if (error->maybe_done)
 		aep_pending_unknown(call->pending);
 	else
 		aep_pending_forget(call->pending);
@@ -251,18 +276,14 @@ settle_pending(AepCall *call, const AepError *error)
 bool
 aep_call_succeeded(AepCall *call, AepError *error)
 {
-	AepHttpExchange *exchange = call->exchange;
+	const AepHttpExchange *answer = aep_call_answer(call);
 
-	if (call->no_token)
-	{
-		*error = call->token_error;
-		aep_error_copy(error);
-		settle_pending(call, error);
-		return false;
-	}
-	if (exchange->outcome == AEP_HTTP_COMPLETE && exchange->status / 100 == 2)
+	if (answer != NULL && answer->status / 100 == 2)
 		return true;
-	aep_error_from_exchange(&call->context, exchange, error);
+	if (call->no_token)
+		aep_error_without_token(&call->context, &call->token_error, call->not_refused, error);
+	else
+		aep_error_from_exchange(&call->context, call->exchange, error);
 	settle_pending(call, error);
 	return false;
 }

@@ -34,19 +34,22 @@ typedef struct AepCall
 	int nheaders;
 	AepPending *pending; /* what it creates; NULL: nothing */
 	bool in_batch;		 /* one of many at once */
-	const char *wiped;	 /* a secret in this call's memory, wiped at its end; NULL: none */
 
-	AepHttpExchange *exchange; /* the answer, after aep_call_wait() */
+	AepHttpExchange *exchange; /* after aep_call_wait(); NULL: there was no token */
 
 	const AepServer *server;
 	AepErrorContext context;
 	AepSecrets secrets;
+	char *wiped[AEP_MAX_SECRETS]; /* copies of them in this call's memory */
+	int nwiped;
 	MemoryContext memory;
 	const char *path;
 	int64 deadline; /* aep_http_now() time by which all of it must end; 0: not begun */
 	AepBuffer token;
-	bool renewed;  /* the access token was, for this call */
-	bool no_token; /* in a batch: there is none to be had */
+	bool renewed;	  /* the access token was, for this call */
+	bool maybe_done;  /* before that, an attempt may have been carried out, */
+	bool not_refused; /* or was not surely refused */
+	bool no_token;	  /* there is none to be had: it was not sent, or not again */
 	AepError token_error;
 	int nsecrets; /* without the token */
 	MemoryContextCallback release;
@@ -60,7 +63,17 @@ typedef struct AepCall
 extern AepCall *aep_call_begin(const AepServer *server, const char *method, const char *path,
 							   const char *action);
 
-/* Sends it.  Throws what fetching an access token may, and for want of memory. */
+/*
+ * A secret that the request or the answer may hold, as UTF-8: no error shows
+ * it, and the copy that it may be is wiped at the call's end.  NULL for NULL.
+ * Throws 22021 if it cannot be UTF-8; "what" names it then.
+ */
+extern const char *aep_call_secret(AepCall *call, const char *secret, const char *what);
+
+/*
+ * Sends it, unless there is no access token to be had: then it is over.  Throws
+ * for want of memory, and for a user mapping without a credential.
+ */
 extern void aep_call_start(AepCall *call);
 
 /* Instead of sending it: there is no token, as an earlier call of the batch has found. */
@@ -74,6 +87,9 @@ extern bool aep_call_is_over(AepCall *call);
 
 /* Sends it if that was not done, and waits until it is over. */
 extern void aep_call_wait(AepCall *call);
+
+/* The exchange, if it ended in a complete answer, whatever its status; else NULL. */
+extern AepHttpExchange *aep_call_answer(const AepCall *call);
 
 /*
  * True for a complete 2xx answer; else *error tells what went wrong, in the

@@ -27,6 +27,7 @@ connection_path(const char *id, const char *action)
 	return psprintf(AEP_CONNECTIONS_PATH "/%s%s", id, action);
 }
 
+/* All but the password. */
 static void
 connection_to_utf8(const AepBaseConnection *connection, AepBaseConnection *utf8)
 {
@@ -36,7 +37,6 @@ connection_to_utf8(const AepBaseConnection *connection, AepBaseConnection *utf8)
 	utf8->host = aep_to_utf8(connection->host, "argument \"host\"");
 	utf8->database = aep_to_utf8(connection->database, "argument \"database\"");
 	utf8->username = aep_to_utf8(connection->username, "argument \"username\"");
-	utf8->password = aep_to_utf8(connection->password, "argument \"password\"");
 }
 
 void
@@ -54,10 +54,9 @@ aep_flow_create_begin(const AepServer *server, const AepBaseConnection *connecti
 	AepBaseConnection utf8;
 
 	connection_to_utf8(connection, &utf8);
-	aep_secrets_add(&call->secrets, utf8.password);
+	utf8.password = aep_call_secret(call, connection->password, "argument \"password\"");
 	if (!aep_payload_base_connection(&utf8, &call->body))
 		aep_call_out_of_memory();
-	call->wiped = utf8.password != connection->password ? utf8.password : NULL;
 	MemoryContextSwitchTo(caller);
 	call->in_batch = in_batch;
 	call->pending = aep_pending_register("base connection", AEP_CONNECTIONS_PATH, connection->name,
@@ -137,12 +136,10 @@ send_update(const AepServer *server, const char *id, const char *etag,
 	if (change->has_auth)
 	{
 		connection_to_utf8(&change->auth, &utf8.auth);
-		aep_secrets_add(&call->secrets, utf8.auth.password);
+		utf8.auth.password = aep_call_secret(call, change->auth.password, "argument \"password\"");
 	}
 	if (!aep_payload_connection_change(&utf8, &call->body))
 		aep_call_out_of_memory();
-	if (change->has_auth && utf8.auth.password != change->auth.password)
-		call->wiped = utf8.auth.password;
 	call->etag = etag;
 	MemoryContextSwitchTo(caller);
 	aep_call_wait(call);
@@ -154,7 +151,7 @@ aep_flow_try_update(const AepServer *server, const char *id, const char *etag,
 					const AepConnectionChange *change, AepCreated *changed, AepError *error)
 {
 	AepCall *call = send_update(server, id, etag, change);
-	const AepBuffer *answer = &call->exchange->body;
+	const AepBuffer *answer;
 	AepReplyStatus status;
 
 	if (!aep_call_succeeded(call, error))
@@ -162,6 +159,7 @@ aep_flow_try_update(const AepServer *server, const char *id, const char *etag,
 		aep_call_end(call);
 		return false;
 	}
+	answer = &call->exchange->body;
 	status = aep_reply_created(answer->data, answer->len, changed);
 	if (status != AEP_REPLY_OK)
 		aep_error_not_understood(&call->context, call->exchange, aep_reply_status_text(status),
@@ -231,14 +229,14 @@ aep_flow_delete_connection(const AepServer *server, const char *id)
 {
 	AepCall *call =
 		aep_call_begin(server, "DELETE", connection_path(id, ""), "delete base connection");
-	AepHttpExchange *exchange;
+	const AepHttpExchange *answer;
 	AepError error;
 
 	aep_call_wait(call);
-	exchange = call->exchange;
+	answer = aep_call_answer(call);
 
 	/* an attempt whose answer was lost, or said otherwise, has done it */
-	if (exchange->outcome == AEP_HTTP_COMPLETE && exchange->status == 404 && exchange->not_refused)
+	if (answer != NULL && answer->status == 404 && answer->not_refused)
 	{
 		aep_call_end(call);
 		return;
@@ -277,19 +275,19 @@ aep_flow_test_connection(const AepServer *server, const char *id, const char **r
 {
 	AepCall *call =
 		aep_call_begin(server, "GET", connection_path(id, "/test"), "test base connection");
-	AepHttpExchange *exchange;
+	const AepHttpExchange *answer;
 	bool result;
 	bool is_null;
 
 	*reason = NULL;
 	aep_call_wait(call);
-	exchange = call->exchange;
-	if (exchange->outcome == AEP_HTTP_COMPLETE && exchange->status / 100 == 4)
+	answer = aep_call_answer(call);
+	if (answer != NULL && answer->status / 100 == 4)
 	{
 		AepServiceError service;
 
 		/* facts: the connectors, which do the connecting, have codes of their own */
-		aep_reply_error(exchange->body.data, exchange->body.len, &call->secrets, &service);
+		aep_reply_error(answer->body.data, answer->body.len, &call->secrets, &service);
 		if (strncmp(service.code, "CONNECTOR-", strlen("CONNECTOR-")) == 0)
 		{
 			*reason = aep_from_utf8(psprintf("%s: %s", service.code, service.message));

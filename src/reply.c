@@ -124,10 +124,15 @@ check_bytes(const char *text, size_t len)
 	return values > MAX_VALUES ? AEP_REPLY_NOT_JSON : status;
 }
 
-/* As deep, and with as long numbers, as PostgreSQL's reader takes without an error. */
+/*
+ * As deep, and with as long numbers, as PostgreSQL's reader takes without an
+ * error: digits and exponent together stay below the scale of a numeric.  Each
+ * value costs it some 60 bytes.
+ */
 #define MAX_DEPTH 4000
-#define MAX_DIGITS 100000
+#define MAX_DIGITS 5000
 #define MAX_EXPONENT 10000
+#define MAX_DOCUMENT_VALUES 4000000
 
 /*
  * Whether JSON keeps within what PostgreSQL's reader takes: beyond that it
@@ -138,6 +143,7 @@ keeps_limits(const char *text, size_t len)
 {
 	size_t depth = 0;
 	size_t digits = 0;
+	size_t values = 1;
 	long exponent = -1; /* -1: not in one */
 	bool in_string = false;
 
@@ -170,6 +176,8 @@ keeps_limits(const char *text, size_t len)
 			continue;
 		digits = 0;
 		exponent = -1;
+		if ((c == ',' || c == '[' || c == '{') && ++values > MAX_DOCUMENT_VALUES)
+			return false;
 		if (c == '"')
 			in_string = true;
 		else if ((c == '[' || c == '{') && ++depth > MAX_DEPTH)

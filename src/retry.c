@@ -65,7 +65,7 @@ aep_retry_pause(AepHttpExchange *exchange, AepHttpRepeat repeat, int max_attempt
 
 	if (!worth_repeating(exchange, repeat))
 		return -1;
-	if (exchange->retry_after > time_left / 1000)
+	if (exchange->retry_after > 0 && exchange->retry_after > time_left / 1000)
 	{
 		exchange->retry_after_too_long = true;
 		return -1;

@@ -47,6 +47,7 @@ aep_create_base_connection(PG_FUNCTION_ARGS)
 	AepHiddenStatement hidden;
 	AepBaseConnection connection;
 	AepCreated created;
+	Datum result;
 	AepRow row;
 
 	aep_row_begin(&row, fcinfo);
@@ -54,9 +55,10 @@ aep_create_base_connection(PG_FUNCTION_ARGS)
 	server = aep_server_get(aep_argument_server(fcinfo, ARG_SERVER), false);
 	aep_connection_arguments_require(fcinfo->args, server, NULL, &connection);
 	aep_flow_create_connection(server, &connection, &created);
-	aep_show_statement(&hidden);
 
 	aep_row_uuid(&row, created.id);
 	aep_row_text(&row, created.has_etag ? created.etag : NULL);
-	PG_RETURN_DATUM(aep_row_datum(&row));
+	result = aep_row_datum(&row);
+	aep_show_statement(&hidden);
+	PG_RETURN_DATUM(result);
 }

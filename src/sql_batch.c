@@ -163,27 +163,6 @@ can_send(const Batch *batch)
 		   (batch->sent < batch->begun || can_prepare(batch));
 }
 
-/* Sends items, those that are prepared first, as far as the window allows. */
-static void
-fill_window(Batch *batch)
-{
-	for (int i = 0; i < SENT_AT_ONCE && can_send(batch); i++)
-	{
-		AepCall *call;
-
-		if (batch->sent == batch->begun && !prepare_item(batch))
-			return;
-		call = batch->items[batch->sent++ % WINDOW_AHEAD].call;
-		if (call == NULL)
-			continue;
-		batch->in_flight++;
-		if (batch->no_token)
-			aep_call_refuse(call, &batch->token_error);
-		else
-			aep_call_start(call);
-	}
-}
-
 /* Reads the answer of an item that is over, and gives its request back. */
 static void
 finish_item(Batch *batch, BatchItem *item)
@@ -195,7 +174,7 @@ finish_item(Batch *batch, BatchItem *item)
 	{
 		MemoryContextSwitchTo(GetMemoryChunkContext(batch));
 		batch->no_token = true;
-		batch->token_error = item->error;
+		batch->token_error = item->call->token_error;
 		aep_error_copy(&batch->token_error);
 		MemoryContextSwitchTo(item->memory);
 	}
@@ -209,6 +188,30 @@ finish_item(Batch *batch, BatchItem *item)
 		batch->window = Max(batch->window / 2, 1);
 	else if (batch->window < batch->server->concurrency)
 		batch->window++;
+}
+
+/* Sends items, those that are prepared first, as far as the window allows. */
+static void
+fill_window(Batch *batch)
+{
+	for (int i = 0; i < SENT_AT_ONCE && can_send(batch); i++)
+	{
+		BatchItem *item;
+
+		if (batch->sent == batch->begun && !prepare_item(batch))
+			return;
+		item = &batch->items[batch->sent++ % WINDOW_AHEAD];
+		if (item->call == NULL)
+			continue;
+		batch->in_flight++;
+		if (batch->no_token)
+			aep_call_refuse(item->call, &batch->token_error);
+		else
+			aep_call_start(item->call);
+		/* nothing is on its way that could wake us up */
+		if (item->call->no_token)
+			finish_item(batch, item);
+	}
 }
 
 static void

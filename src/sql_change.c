@@ -136,6 +136,7 @@ aep_update_connection(PG_FUNCTION_ARGS)
 	Jsonb *entity = NULL;
 	const char *id;
 	const char *etag;
+	Datum result;
 	AepRow row;
 
 	aep_row_begin(&row, fcinfo);
@@ -163,10 +164,11 @@ aep_update_connection(PG_FUNCTION_ARGS)
 	if (etag == NULL)
 		etag = aep_flow_etag(entity);
 	aep_flow_update_connection(server, id, etag, &change, &changed);
-	aep_show_statement(&hidden);
 
 	fill_id_and_etag(&row, &changed);
-	PG_RETURN_DATUM(aep_row_datum(&row));
+	result = aep_row_datum(&row);
+	aep_show_statement(&hidden);
+	PG_RETURN_DATUM(result);
 }
 
 AEP_SQL_FUNCTION(aep_delete_connection);
@@ -195,15 +197,6 @@ lock_name(const AepServer *server, const char *name)
 	(void) LockAcquire(&tag, ExclusiveLock, false, false);
 }
 
-/* Whether the service shows another value than ours; a hidden one counts as ours. */
-static bool
-shows_other(JsonbContainer *object, const char *member, const char *ours)
-{
-	const char *shown = aep_document_text(object, member);
-
-	return shown != NULL && ours != NULL && strcmp(shown, ours) != 0;
-}
-
 /* Compares the connection that is there with the wanted one. */
 static void
 find_differences(Jsonb *entity, const AepBaseConnection *wanted, bool replace_credentials,
@@ -217,18 +210,18 @@ find_differences(Jsonb *entity, const AepBaseConnection *wanted, bool replace_cr
 	if (wanted->description != NULL &&
 		strcmp(description != NULL ? description : "", wanted->description) != 0)
 		change->description = wanted->description;
-	if (shows_other(&entity->root, "state", "enabled"))
+	if (aep_document_shows_other(&entity->root, "state", "enabled"))
 		change->state = "enabled";
 
 	change->auth = *wanted;
 	change->changes_type = !entity_auth_type(entity, &present) || present != wanted->auth_type;
 	change->has_auth = replace_credentials || change->changes_type;
 	if (wanted->auth_type == AEP_AUTH_BASIC &&
-		(shows_other(params, "server", wanted->host) ||
-		 shows_other(params, "port", psprintf("%d", wanted->port)) ||
-		 shows_other(params, "database", wanted->database) ||
-		 shows_other(params, "username", wanted->username) ||
-		 shows_other(params, "sslMode", wanted->ssl_mode)))
+		(aep_document_shows_other(params, "server", wanted->host) ||
+		 aep_document_shows_other(params, "port", psprintf("%d", wanted->port)) ||
+		 aep_document_shows_other(params, "database", wanted->database) ||
+		 aep_document_shows_other(params, "username", wanted->username) ||
+		 aep_document_shows_other(params, "sslMode", wanted->ssl_mode)))
 		change->has_auth = true;
 }
 
@@ -278,8 +271,9 @@ aep_ensure_base_connection(PG_FUNCTION_ARGS)
 	const AepServer *server;
 	AepHiddenStatement hidden;
 	AepBaseConnection wanted;
-	AepCreated result;
+	AepCreated present;
 	const char *action;
+	Datum result;
 	AepRow row;
 
 	aep_row_begin(&row, fcinfo);
@@ -289,10 +283,11 @@ aep_ensure_base_connection(PG_FUNCTION_ARGS)
 	action = ensure_connection(server, &wanted,
 							   !PG_ARGISNULL(ENSURE_REPLACE_CREDENTIALS) &&
 								   PG_GETARG_BOOL(ENSURE_REPLACE_CREDENTIALS),
-							   &result);
-	aep_show_statement(&hidden);
+							   &present);
 
-	fill_id_and_etag(&row, &result);
+	fill_id_and_etag(&row, &present);
 	aep_row_text(&row, action);
-	PG_RETURN_DATUM(aep_row_datum(&row));
+	result = aep_row_datum(&row);
+	aep_show_statement(&hidden);
+	PG_RETURN_DATUM(result);
 }

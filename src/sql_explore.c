@@ -282,7 +282,7 @@ compare_columns(AepRow *row, TupleDesc table, PlatformColumn *columns, int count
 	for (int i = 0; i < table->natts; i++)
 	{
 		const FormData_pg_attribute *attribute = TupleDescAttr(table, i);
-		const PlatformColumn *column = NULL;
+		PlatformColumn *column = NULL;
 
 		if (attribute->attisdropped)
 			continue;
@@ -294,13 +294,35 @@ compare_columns(AepRow *row, TupleDesc table, PlatformColumn *columns, int count
 		}
 		store_comparison(row, attribute, column);
 		if (column != NULL)
-			columns[column - columns].name = NULL;
+			column->name = NULL; /* told of */
 	}
 	for (int j = 0; j < count; j++)
 	{
 		if (columns[j].name != NULL)
 			store_comparison(row, NULL, &columns[j]);
 	}
+}
+
+pg_noreturn static void relation_missing(Oid relation);
+
+static void
+relation_missing(Oid relation)
+{
+	ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+					errmsg("relation with OID %u does not exist", relation)));
+	pg_unreachable();
+}
+
+/* Where a table is to be found in Experience Platform: schema.name. */
+static const char *
+default_path(Oid table)
+{
+	const char *schema = get_namespace_name(get_rel_namespace(table));
+	const char *name = get_rel_name(table);
+
+	if (schema == NULL || name == NULL)
+		relation_missing(table);
+	return psprintf("%s.%s", schema, name);
 }
 
 AEP_SQL_FUNCTION(aep_compare_table);
@@ -320,11 +342,13 @@ aep_compare_table(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(1))
 		aep_argument_missing("relation", NULL);
 	aep_row_begin_set(&row, fcinfo);
-	relation = relation_open(PG_GETARG_OID(1), AccessShareLock);
 	if (path == NULL)
-		path = psprintf("%s.%s", get_namespace_name(RelationGetNamespace(relation)),
-						RelationGetRelationName(relation));
+		path = default_path(PG_GETARG_OID(1));
 	columns = read_columns(table_columns(aep_flow_explore_table(server, id, path, false)), &count);
+	/* no lock is held while the service is asked */
+	relation = try_relation_open(PG_GETARG_OID(1), AccessShareLock);
+	if (relation == NULL)
+		relation_missing(PG_GETARG_OID(1));
 	compare_columns(&row, RelationGetDescr(relation), columns, count);
 	relation_close(relation, AccessShareLock);
 	return (Datum) 0;

@@ -206,6 +206,9 @@ read_headers(FunctionCallInfo fcinfo, int *count, const char **etag)
 									 "characters.",
 									 NULL);
 		}
+		/* libcurl leaves out a header without a value */
+		if (strspn(pairs.values[i], " ") == strlen(pairs.values[i]))
+			aep_argument_refused("headers", "Its values must not be empty.", NULL);
 		if (pg_strcasecmp(pairs.names[i], "if-match") == 0)
 		{
 			*etag = pairs.values[i];
@@ -232,11 +235,14 @@ read_body(FunctionCallInfo fcinfo, AepCall *call)
 
 	if (PG_ARGISNULL(ARG_BODY))
 		return;
+	/* it may hold a password: no copy stays */
 	text = DatumGetCString(DirectFunctionCall1(jsonb_out, PG_GETARG_DATUM(ARG_BODY)));
 	utf8 = aep_to_utf8(text, "argument \"body\"");
 	if (!aep_buffer_append(&call->body, utf8, strlen(utf8)))
 		aep_call_out_of_memory();
-	explicit_bzero(text, strlen(text)); /* it may hold a password */
+	if (utf8 != text)
+		explicit_bzero(unconstify(char *, utf8), strlen(utf8));
+	explicit_bzero(text, strlen(text));
 }
 
 /* The path without slashes at its end: what was created is behind it. */
@@ -263,26 +269,26 @@ only_asks(const char *path)
 static void
 settle(AepCall *call)
 {
-	AepHttpExchange *exchange = call->exchange;
+	const AepHttpExchange *answer = aep_call_answer(call);
 	AepPending *pending = call->pending;
 	AepCreated created;
 	AepError error;
 
-	if (exchange->outcome != AEP_HTTP_COMPLETE)
+	if (answer == NULL)
 	{
 		(void) aep_call_succeeded(call, &error);
 		aep_error_raise(&error);
 	}
 	if (pending == NULL)
 		return;
-	if (exchange->status == 502 || exchange->status == 504)
+	if (answer->status == 502 || answer->status == 504)
 		aep_pending_unknown(pending);
-	else if (exchange->status / 100 != 2)
+	else if (answer->status / 100 != 2)
 		aep_pending_forget(pending);
 	else
 	{
 		/* an action on something that exists answers with an id as well */
-		aep_reply_created(exchange->body.data, exchange->body.len, &created);
+		aep_reply_created(answer->body.data, answer->body.len, &created);
 		aep_pending_created(pending, created.id[0] != '\0' ? created.id : NULL);
 	}
 }
@@ -332,6 +338,7 @@ aep_request(PG_FUNCTION_ARGS)
 	AepHiddenStatement hidden;
 	AepCall *call;
 	Jsonb *body;
+	Datum result;
 	AepRow row;
 
 	aep_row_begin(&row, fcinfo);
@@ -347,7 +354,6 @@ aep_request(PG_FUNCTION_ARGS)
 		call->pending = aep_pending_register("object", collection_of(path), path, server->name);
 	aep_call_wait(call);
 	settle(call);
-	aep_show_statement(&hidden);
 
 	body = answer_body(call);
 	etag = aep_http_header(call->exchange, "etag");
@@ -359,5 +365,7 @@ aep_request(PG_FUNCTION_ARGS)
 	aep_row_text(&row, etag);
 	aep_row_jsonb(&row, answer_headers(call));
 	aep_row_jsonb(&row, body);
-	PG_RETURN_DATUM(aep_row_datum(&row));
+	result = aep_row_datum(&row);
+	aep_show_statement(&hidden);
+	PG_RETURN_DATUM(result);
 }
