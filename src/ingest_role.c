@@ -93,7 +93,19 @@ run(const char *format, ...)
 	pfree(sql.data);
 }
 
-/* GRANT ... TO or REVOKE ... FROM */
+/* A table of the argument is gone.  With it went what was granted on it. */
+static void
+table_is_gone(bool grant)
+{
+	if (grant)
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+						errmsg("a table of argument \"tables\" was dropped meanwhile")));
+}
+
+/*
+ * GRANT ... TO or REVOKE ... FROM.  Nothing keeps the schemas and tables from
+ * being dropped between the one and the other.
+ */
 static void
 change_privileges(const AepIngestGrants *grants, bool grant)
 {
@@ -108,6 +120,8 @@ change_privileges(const AepIngestGrants *grants, bool grant)
 	{
 		const char *schema = quote_identifier(lfirst(cell));
 
+		if (!grant && !OidIsValid(get_namespace_oid(lfirst(cell), true)))
+			continue;
 		run("%s USAGE ON SCHEMA %s %s %s", verb, schema, preposition, role);
 		run("%s SELECT ON ALL TABLES IN SCHEMA %s %s %s", verb, schema, preposition, role);
 		if (grants->default_privileges)
@@ -120,6 +134,11 @@ change_privileges(const AepIngestGrants *grants, bool grant)
 		char *schema = get_namespace_name(get_rel_namespace(table));
 		char *name = get_rel_name(table);
 
+		if (schema == NULL || name == NULL)
+		{
+			table_is_gone(grant);
+			continue;
+		}
 		run("%s USAGE ON SCHEMA %s %s %s", verb, quote_identifier(schema), preposition, role);
 		run("%s SELECT ON TABLE %s %s %s", verb, quote_qualified_identifier(schema, name),
 			preposition, role);

@@ -50,10 +50,12 @@ aep_ingest_step_name(AepIngestStep step)
 
 /*
  * Runs a statement on the table as its owner.  All parameters are text, NULL
- * for SQL NULL.
+ * for SQL NULL.  A procedure must not be read-only, even to read: it would see
+ * what was there when the caller's statement began.  A function must be: the
+ * caller's query may be a parallel one.
  */
 static void
-run(const char *sql, const char *const *parameters, int count, int expected)
+run(const char *sql, const char *const *parameters, int count, bool read_only, int expected)
 {
 	Oid types[COLUMN_COUNT];
 	Datum values[COLUMN_COUNT];
@@ -68,8 +70,7 @@ run(const char *sql, const char *const *parameters, int count, int expected)
 		values[i] = parameters[i] == NULL ? (Datum) 0 : CStringGetTextDatum(parameters[i]);
 	}
 	aep_become_owner(&owner);
-	/* not read-only: that would read what was there when the caller's statement began */
-	result = SPI_execute_with_args(sql, count, types, values, nulls, false, 0);
+	result = SPI_execute_with_args(sql, count, types, values, nulls, read_only, 0);
 	aep_become_caller(&owner);
 	if (result != expected)
 		elog(ERROR, "SPI_execute_with_args failed: %s", SPI_result_code_string(result));
@@ -100,13 +101,13 @@ aep_ingest_state_save(const AepIngestState *state)
 		state->tables,
 	};
 
-	run(SAVE, parameters, COLUMN_COUNT, SPI_OK_INSERT);
+	run(SAVE, parameters, COLUMN_COUNT, false, SPI_OK_INSERT);
 }
 
 void
 aep_ingest_state_delete(const char *role_name)
 {
-	run("DELETE FROM aep.ingest_role WHERE role_name = $1::text::name", &role_name, 1,
+	run("DELETE FROM aep.ingest_role WHERE role_name = $1::text::name", &role_name, 1, false,
 		SPI_OK_DELETE);
 }
 
@@ -161,10 +162,11 @@ read_row(uint64 row, MemoryContext memory, AepIngestState *state)
 }
 
 bool
-aep_ingest_state_find(const char *connection_id, MemoryContext memory, AepIngestState *state)
+aep_ingest_state_find(const char *connection_id, bool read_only, MemoryContext memory,
+					  AepIngestState *state)
 {
 	run("SELECT " COLUMNS " FROM aep.ingest_role WHERE connection_id = $1::uuid", &connection_id, 1,
-		SPI_OK_SELECT);
+		read_only, SPI_OK_SELECT);
 	if (SPI_processed == 0)
 		return false;
 	read_row(0, memory, state);
@@ -185,7 +187,7 @@ aep_ingest_state_list(MemoryContext memory, int *count)
 {
 	AepIngestState *states;
 
-	run("SELECT " COLUMNS " FROM aep.ingest_role ORDER BY role_name", NULL, 0, SPI_OK_SELECT);
+	run("SELECT " COLUMNS " FROM aep.ingest_role ORDER BY role_name", NULL, 0, true, SPI_OK_SELECT);
 	*count = (int) SPI_processed;
 	states = MemoryContextAlloc(memory, Max(SPI_processed, 1) * sizeof(AepIngestState));
 	for (uint64 i = 0; i < SPI_processed; i++)

@@ -50,8 +50,11 @@ extern const char *aep_ingest_step_name(AepIngestStep step);
 
 /* All of these need SPI; strings are palloc'd in the context given. */
 
-/* The row of a connection; false if it has none. */
-extern bool aep_ingest_state_find(const char *connection_id, MemoryContext memory,
+/*
+ * The row of a connection; false if it has none.  A function that only looks is
+ * read_only, a procedure that commits is not.
+ */
+extern bool aep_ingest_state_find(const char *connection_id, bool read_only, MemoryContext memory,
 								  AepIngestState *state);
 
 /* Raises 42704 for a connection that has none, or none that the caller may see. */

@@ -30,6 +30,14 @@ typedef struct Check
 	const char *query;
 } Check;
 
+/*
+ * The table c of the schema n is one of $4.  Compared as names: how they were
+ * quoted when the role was made depends on settings and version of then.
+ */
+#define LISTED                                    \
+	"ARRAY[n.nspname::text, c.relname::text] IN " \
+	"(SELECT parse_ident(x) FROM unnest($4::text[]) AS x)"
+
 /* The tables that the login should be able to read. */
 #define TABLES                                                                          \
 	"(SELECT c.oid AS id, c.relnamespace AS schema, c.relrowsecurity AS row_security, " \
@@ -37,7 +45,7 @@ typedef struct Check
 	"schema_name "                                                                      \
 	"FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "                    \
 	"WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND (n.nspname = ANY ($3::name[]) "   \
-	"OR format('%I.%I', n.nspname, c.relname) = ANY ($4::text[]))) AS t"
+	"OR " LISTED ")) AS t"
 
 /* Its path, for who may know it. */
 #define HBA_FILE \
@@ -50,6 +58,12 @@ typedef struct Check
 #define TRIED                                \
 	"CASE WHEN " SSL_REQUIRED " THEN 'ssl' " \
 	"WHEN $5 = 'Disable' OR current_setting('ssl') = 'off' THEN 'nossl' ELSE 'both' END"
+
+/* A list of names in pg_hba.conf has this one; since 16 some are regular expressions. */
+#define NAMES(list, name)                                                               \
+	"(" list " && ARRAY['all', " name "] OR EXISTS (SELECT FROM unnest(" list ") AS u " \
+	"WHERE CASE WHEN current_setting('server_version_num')::int >= 160000 "             \
+	"AND u LIKE '/%' THEN " name " ~ substr(u, 2) ELSE false END))"
 
 /* The line r of pg_hba.conf stands before p, and holds for all that p is about. */
 #define COMES_FIRST                                                                  \
@@ -66,24 +80,36 @@ typedef struct Check
  * either ask for a password or reject it, with n for their order, since the
  * first that fits decides.  In the way are those that leave no other way in.
  */
-#define HBA_LINES                                                                               \
-	"WITH line AS (SELECT h.ordinality AS n, h.line_number, h.type, h.address, h.netmask, "     \
-	"h.auth_method = 'reject' AS rejects "                                                      \
-	"FROM pg_roles l, pg_hba_file_rules() WITH ORDINALITY AS h "                                \
-	"WHERE l.rolname = $1 AND h.error IS NULL "                                                 \
-	"AND (h.type IN ('host', 'hostnogssenc') OR (h.type = 'hostssl' AND " TRIED " <> 'nossl') " \
-	"OR (h.type = 'hostnossl' AND " TRIED " <> 'ssl')) "                                        \
-	"AND h.database && ARRAY['all', current_database()::text] "                                 \
-	"AND (h.user_name && ARRAY['all', $1] OR EXISTS (SELECT FROM unnest(h.user_name) AS u "     \
-	"JOIN pg_roles r ON r.rolname = substr(u, 2) "                                              \
-	"WHERE u LIKE '+%' AND pg_has_role(l.oid, r.oid, 'MEMBER'))) "                              \
-	"AND h.address IS NOT NULL AND h.address NOT IN ('localhost', 'samehost', '::1') "          \
-	"AND h.address NOT LIKE '127.%' AND h.auth_method IN "                                      \
-	"('scram-sha-256', 'md5', 'password', 'ldap', 'radius', 'pam', 'reject')), "                \
-	"closed AS (SELECT p.n, p.line_number AS password_number, r.line_number AS number "         \
-	"FROM line r, line p WHERE r.rejects AND NOT p.rejects AND " COMES_FIRST "), "              \
-	"in_the_way AS (SELECT * FROM closed WHERE NOT EXISTS "                                     \
-	"(SELECT FROM line WHERE NOT rejects AND n NOT IN (SELECT c.n FROM closed c))) "
+#define HBA_LINES                                                                                 \
+	"WITH line AS (SELECT h.ordinality AS n, h.line_number, h.type, h.address, h.netmask, "       \
+	"h.auth_method = 'reject' AS rejects "                                                        \
+	"FROM pg_roles l, pg_hba_file_rules() WITH ORDINALITY AS h "                                  \
+	"WHERE l.rolname = $1 AND h.error IS NULL "                                                   \
+	"AND (h.type IN ('host', 'hostnogssenc') OR (h.type = 'hostssl' AND " TRIED " <> 'nossl') "   \
+	"OR (h.type = 'hostnossl' AND " TRIED " <> 'ssl')) "                                          \
+	"AND " NAMES(                                                                                 \
+		"h.database",                                                                             \
+		"current_database()::text") " "                                                           \
+									"AND (" NAMES(                                                \
+										"h.user_name",                                            \
+										"$1") " OR EXISTS (SELECT FROM unnest(h.user_name) AS u " \
+											  "JOIN pg_roles r ON r.rolname = substr(u, 2) "      \
+											  "WHERE u LIKE '+%' AND pg_has_role(l.oid, r.oid, "  \
+											  "'MEMBER'))) "                                      \
+											  "AND h.address IS NOT NULL AND h.address NOT IN "   \
+											  "('localhost', 'samehost', '::1') "                 \
+											  "AND h.address NOT LIKE '127.%' AND h.auth_method " \
+											  "IN "                                               \
+											  "('scram-sha-256', 'md5', 'password', 'ldap', "     \
+											  "'radius', 'pam', 'reject')), "                     \
+											  "closed AS (SELECT p.n, p.line_number AS "          \
+											  "password_number, r.line_number AS number "         \
+											  "FROM line r, line p WHERE r.rejects AND NOT "      \
+											  "p.rejects AND " COMES_FIRST "), "                  \
+											  "in_the_way AS (SELECT * FROM closed WHERE NOT "    \
+											  "EXISTS "                                           \
+											  "(SELECT FROM line WHERE NOT rejects AND n NOT IN " \
+											  "(SELECT c.n FROM closed c))) "
 
 /* Whether a policy p of the table t is about reads by the login l. */
 #define POLICY_APPLIES                                                                         \
@@ -126,7 +152,9 @@ static const Check checks[] = {
 		   "AND NOT has_table_privilege(l.oid, t.id, 'SELECT') ORDER BY 1"},
 	{NULL, "SELECT format('table %s does not exist', name), "
 		   "format('CREATE it, or revoke what it was: aep.ingest_role lists it for %I', $2) "
-		   "FROM unnest($4::text[]) AS name WHERE to_regclass(name) IS NULL"},
+		   "FROM unnest($4::text[]) AS name WHERE parse_ident(name) NOT IN "
+		   "(SELECT ARRAY[n.nspname::text, c.relname::text] "
+		   "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE " LISTED ")"},
 	{NULL, "SELECT format('row level security of %s hides %s from %I', t.name, "
 		   "CASE WHEN EXISTS (SELECT FROM pg_policy p WHERE p.polpermissive AND " POLICY_APPLIES
 		   ") THEN 'rows' ELSE 'all rows' END, $1), "
@@ -173,13 +201,15 @@ static const Check checks[] = {
 	 "format('ALTER DATABASE %I CONNECTION LIMIT %s', datname, datconnlimit + 10) "
 	 "FROM pg_database d WHERE datname = current_database() AND datconnlimit >= 0 AND "
 	 "datconnlimit <= (SELECT count(*) FROM pg_stat_activity a WHERE a.datid = d.oid)"},
-	{NULL,
-	 "SELECT format('the server uses all %s connections that are not reserved', "
-	 "current_setting('max_connections')), "
-	 "'ALTER SYSTEM SET max_connections = ...; then restart the server' "
-	 "WHERE (SELECT count(*) FROM pg_stat_activity a WHERE a.backend_type = 'client backend') "
-	 ">= current_setting('max_connections')::int "
-	 "- current_setting('superuser_reserved_connections')::int"},
+	{NULL, "SELECT format('the server uses all %s connections that are not reserved', "
+		   "current_setting('max_connections')), "
+		   "'ALTER SYSTEM SET max_connections = ...; then restart the server' "
+		   /* the type of others' sessions may be hidden, their user never is */
+		   "WHERE (SELECT count(*) FROM pg_stat_activity a WHERE a.usesysid IS NOT NULL "
+		   "AND coalesce(a.backend_type, 'client backend') = 'client backend') "
+		   ">= current_setting('max_connections')::int "
+		   "- current_setting('superuser_reserved_connections')::int "
+		   "- coalesce(current_setting('reserved_connections', true)::int, 0)"}, /* since 16 */
 };
 
 static bool
@@ -247,7 +277,7 @@ aep_check_ingest_role(PG_FUNCTION_ARGS)
 
 	aep_row_begin_set(&row, fcinfo);
 	SPI_connect();
-	if (!aep_ingest_state_find(connection_id, CurrentMemoryContext, &state) ||
+	if (!aep_ingest_state_find(connection_id, true, CurrentMemoryContext, &state) ||
 		!aep_ingest_role_may_see(state.role_name))
 		aep_ingest_state_missing(connection_id);
 	for (int i = 0; i < lengthof(checks); i++)

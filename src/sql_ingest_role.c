@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "commands/dbcommands.h"
 #include "executor/spi.h"
@@ -14,6 +15,8 @@
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
 #include "utils/timestamp.h"
 
 #include "access_token.h"
@@ -172,6 +175,38 @@ fill_state(AepIngestState *state, const AepIngestGrants *grants, const AepServer
 }
 
 /*
+ * Drops the roles again, all or nothing.  NULL, or why that failed: what was
+ * done to them or to what they may read meanwhile.
+ */
+static const char *
+take_back(const AepIngestGrants *grants, const char *login)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	const char *volatile problem = NULL;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(caller);
+	PG_TRY();
+	{
+		aep_ingest_role_drop(grants, login);
+		aep_ingest_state_delete(grants->role_name);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(caller);
+		problem = CopyErrorData()->message;
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(caller);
+	CurrentResourceOwner = owner;
+	return problem;
+}
+
+/*
  * Tells Experience Platform of the login; raises what goes wrong.  A sure
  * refusal takes the roles away again, an unknown outcome leaves them, and the
  * state says so.
@@ -181,6 +216,7 @@ create_connection(const AepServer *server, const AepBaseConnection *connection,
 				  const AepIngestGrants *grants, AepIngestState *state, AepCreated *created)
 {
 	AepCall *call = aep_flow_create_begin(server, connection, false);
+	const char *problem;
 	AepError error;
 
 	aep_call_wait(call);
@@ -194,10 +230,12 @@ create_connection(const AepServer *server, const AepBaseConnection *connection,
 		aep_procedure_commit();
 		return;
 	}
-	if (!aep_error_outcome_unknown(&error))
+	if (!error.maybe_done)
 	{
-		aep_ingest_role_drop(grants, connection->username);
-		aep_ingest_state_delete(grants->role_name);
+		problem = take_back(grants, connection->username);
+		if (problem != NULL)
+			error.hint = psprintf("The roles \"%s\" and \"%s\" could not be dropped again: %s.",
+								  grants->role_name, connection->username, problem);
 		aep_procedure_commit();
 	}
 	else

@@ -33,6 +33,7 @@
 
 #include "argument.h"
 #include "compat.h"
+#include "document.h"
 #include "flow_service.h"
 #include "ingest_role.h"
 #include "ingest_state.h"
@@ -145,11 +146,37 @@ keep_pending(AepIngestState *state)
 	save(state);
 }
 
+/*
+ * The change will carry the address as it is known here, and must not undo what
+ * somebody has set there since.
+ */
+static void
+check_address(const AepIngestState *state, Jsonb *entity)
+{
+	JsonbContainer *params =
+		aep_document_member(aep_document_member(&entity->root, "auth"), "params");
+
+	if (aep_document_shows_other(params, "server", state->host) ||
+		aep_document_shows_other(params, "port", psprintf("%d", state->port)) ||
+		aep_document_shows_other(params, "database", state->database))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("connection %s has another address in Experience Platform",
+						state->connection_id),
+				 errdetail("Its credentials are managed for database \"%s\" at %s, port %d.",
+						   state->database, state->host, state->port),
+				 errhint("If that is out of date, a superuser can set host, port and database_name "
+						 "of its row in the table aep.ingest_role.")));
+}
+
 /* A login that cannot be in use gets a new password, and works from now on. */
 static void
 prepare_login(const AepServer *server, AepIngestState *state, const AepPassword *password)
 {
-	state->etag = aep_flow_etag(aep_flow_connection(server, state->connection_id));
+	Jsonb *entity = aep_flow_connection(server, state->connection_id);
+
+	check_address(state, entity);
+	state->etag = aep_flow_etag(entity);
 	state->pending_login = choose_login(state);
 	aep_ingest_login_enable(state->role_name, state->pending_login, state->connection_limit,
 							password);
@@ -180,8 +207,7 @@ tell_platform(const AepServer *server, AepIngestState *state, const AepPassword 
 
 	if (!aep_flow_try_update(server, state->connection_id, state->etag, &change, &changed, &error))
 	{
-		/* a service that failed may have failed after the change */
-		if (aep_error_outcome_unknown(&error) || error.sqlstate == ERRCODE_SYSTEM_ERROR)
+		if (error.maybe_done)
 		{
 			keep_pending(state);
 			error.hint = "Both logins keep working. Call aep.rotate_credentials() again.";
@@ -216,8 +242,7 @@ require_test(const AepServer *server, const AepIngestState *state)
 static void
 retire_logins(AepIngestState *state)
 {
-	const char *former = state->active_login;
-
+	Assert(strcmp(state->active_login, state->pending_login) != 0);
 	for (char suffix = 'a'; suffix <= 'z'; suffix++)
 	{
 		const char *login = aep_ingest_login_name(state->role_name, suffix);
@@ -225,8 +250,6 @@ retire_logins(AepIngestState *state)
 		if (strcmp(login, state->pending_login) != 0 && may_be_used(state, login))
 			aep_ingest_login_disable(login);
 	}
-	if (strcmp(former, state->pending_login) == 0)
-		elog(ERROR, "login \"%s\" would replace itself", former);
 	state->active_login = state->pending_login;
 	state->pending_login = NULL;
 	state->kept_logins = "";
@@ -236,10 +259,12 @@ retire_logins(AepIngestState *state)
 	save(state);
 }
 
+/* Throws 42704 for one that the caller may not see, as if there were none. */
 static void
 find_state(const char *connection_id, const AepServer *server, AepIngestState *state)
 {
-	if (!aep_ingest_state_find(connection_id, CurrentMemoryContext, state))
+	if (!aep_ingest_state_find(connection_id, false, CurrentMemoryContext, state) ||
+		!aep_ingest_role_may_see(state->role_name))
 		aep_ingest_state_missing(connection_id);
 	if (strcmp(state->server, server->name) != 0)
 		aep_argument_refused(
@@ -265,6 +290,7 @@ aep_rotate_credentials(PG_FUNCTION_ARGS)
 	aep_hide_statement(&hidden);
 	aep_procedure_begin(fcinfo, "aep.rotate_credentials");
 	server = aep_server_get(aep_argument_server(fcinfo, 1), false);
+	find_state(connection_id, server, &state); /* who may not see it locks nobody out */
 	lock_rotation(connection_id);
 	find_state(connection_id, server, &state);
 	if (!(state.step == AEP_INGEST_ROTATING && state.patched))
