@@ -7,8 +7,12 @@
 #include "catalog/namespace.h"
 #include "common/string.h"
 #include "mb/pg_wchar.h"
+#include "miscadmin.h"
 
 #include "encoding.h"
+
+/* Characters that cannot be converted take time each, so large texts can be cancelled. */
+#define SKIPPED_AT_ONCE 10000
 
 /* With SQL_ASCII PostgreSQL takes any bytes, and does not convert them. */
 bool
@@ -42,6 +46,7 @@ aep_from_utf8(const char *text)
 	int encoding = GetDatabaseEncoding();
 	unsigned char *out;
 	unsigned char *to;
+	int skipped = 0;
 	Oid proc;
 
 	if (encoding == PG_UTF8 || encoding == PG_SQL_ASCII)
@@ -67,6 +72,8 @@ aep_from_utf8(const char *text)
 		{
 			int skip = Min(pg_utf_mblen(from), left);
 
+			if (++skipped % SKIPPED_AT_ONCE == 0)
+				CHECK_FOR_INTERRUPTS();
 			from += skip;
 			left -= skip;
 			*to++ = '?';

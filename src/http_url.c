@@ -22,18 +22,6 @@ is_loopback_host(const char *host)
 	return inet_pton(AF_INET, host, &ipv4) == 1 && (ntohl(ipv4.s_addr) >> 24) == 127;
 }
 
-/* Adds "name=value" to the query; the name is a constant or checked. */
-static CURLUcode
-add_parameter(CURLU *url, const AepHttpParameter *parameter)
-{
-	char *pair = psprintf("%s=%s", parameter->name, parameter->value);
-	CURLUcode code = curl_url_set(url, CURLUPART_QUERY, pair,
-								  CURLU_APPENDQUERY | (parameter->encoded ? 0 : CURLU_URLENCODE));
-
-	pfree(pair);
-	return code;
-}
-
 char *
 aep_http_url(const char *base, const char *prefix, const char *path,
 			 const AepHttpParameter *parameters, int nparameters)
@@ -41,23 +29,31 @@ aep_http_url(const char *base, const char *prefix, const char *path,
 	int len = (int) strlen(base);
 	CURLU *url;
 	CURLUcode code = CURLUE_OUT_OF_MEMORY;
+	const char **pairs;
+	char *plain;
 	char *text = NULL;
 	char *copy;
 
 	while (len > 0 && base[len - 1] == '/')
 		len--;
+	plain = psprintf("%.*s%s%s", len, base, prefix, path);
 
 	/* the usual case holds nothing to encode: the base was parsed when it was set */
 	if (nparameters == 0 &&
 		strspn(path, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_/-") ==
 			strlen(path))
-		return psprintf("%.*s%s%s", len, base, prefix, path);
+		return plain;
 
+	/* made before libcurl's handle, which no error would free; the names are checked */
+	pairs = palloc((nparameters + 1) * sizeof(char *));
+	for (int i = 0; i < nparameters; i++)
+		pairs[i] = psprintf("%s=%s", parameters[i].name, parameters[i].value);
 	url = curl_url();
 	if (url != NULL)
-		code = curl_url_set(url, CURLUPART_URL, psprintf("%.*s%s%s", len, base, prefix, path), 0);
+		code = curl_url_set(url, CURLUPART_URL, plain, 0);
 	for (int i = 0; code == CURLUE_OK && i < nparameters; i++)
-		code = add_parameter(url, &parameters[i]);
+		code = curl_url_set(url, CURLUPART_QUERY, pairs[i],
+							CURLU_APPENDQUERY | (parameters[i].encoded ? 0 : CURLU_URLENCODE));
 	if (code == CURLUE_OK)
 		code = curl_url_get(url, CURLUPART_URL, &text, 0);
 	copy = code == CURLUE_OK ? MemoryContextAllocExtended(CurrentMemoryContext, strlen(text) + 1,

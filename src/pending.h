@@ -36,7 +36,7 @@ extern void aep_pending_created(AepPending *pending, const char *id);
 /* No answer, and none will come; logs the name. */
 extern void aep_pending_unknown(AepPending *pending);
 
-/* Certainly not created. */
+/* Not created, as far as can be told: it was not sent, or the service says so. */
 extern void aep_pending_forget(AepPending *pending);
 
 #endif /* AEP_PENDING_H */
