@@ -66,7 +66,7 @@ dist:
 	$(srcdir)/scripts/dist
 
 format:
-	clang-format -i $(wildcard $(addprefix $(srcdir)/,src/*.[ch] test/*/*.[ch] bench/*.[ch]))
+	clang-format -i $(wildcard $(addprefix $(srcdir)/,src/*.[ch] test/*.c test/*/*.[ch] bench/*.[ch]))
 
 # What finds bugs without running the code; nothing may be found.  .clang-tidy
 # and .cppcheck say what is left out, and why.

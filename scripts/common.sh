@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # common.sh: what scripts/ and bench/run share; sourced, not run.
 #
 # They work in a throw-away folder: a copy of the sources, built by the user
@@ -8,6 +9,7 @@
 
 set -euo pipefail
 export LC_ALL=C
+umask 022
 
 source_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
@@ -19,7 +21,7 @@ fi
 # Runs a command as the user postgres, in the work folder.
 as_postgres() {
 	(cd "$work_dir" && setpriv --reuid postgres --regid postgres --init-groups \
-		env HOME="$work_dir" USER=postgres PATH="$pg_root$pg_bindir:$PATH" "$@")
+		env HOME="$work_dir" TMPDIR="$work_dir" USER=postgres PATH="$pg_root$pg_bindir:$PATH" "$@")
 }
 
 # Installs Debian packages, those that are missing.
@@ -38,32 +40,54 @@ need_packages() {
 	keep_services_away
 	env DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends \
 		"${missing[@]}" >/dev/null
+	undo_system_changes
+	keep_services_disabled "${missing[@]}"
 }
 
 # Debian creates and starts a cluster with the first server package; nobody
 # asked for one here.
 keep_clusters_away() {
-	local drop_in=/etc/postgresql-common/createcluster.d/aep-no-main-cluster.conf
-	mkdir -p "${drop_in%/*}"
-	echo 'create_main_cluster = false' | tee "$drop_in" >/dev/null
-	cleanup_files+=("$drop_in")
+	local folder=/etc/postgresql-common/createcluster.d
+	if [ ! -d "$folder" ]; then
+		mkdir -p "$folder"
+		cleanup_folders+=("$folder")
+	fi
+	echo 'create_main_cluster = false' >"$folder/aep-no-main-cluster.conf"
+	cleanup_files+=("$folder/aep-no-main-cluster.conf")
 }
 
 # Debian starts a service with its package; nobody asked for one here.
 keep_services_away() {
 	local policy=/usr/sbin/policy-rc.d
 	if [ -e "$policy" ]; then return; fi
-	printf '#!/bin/sh\nexit 101\n' | tee "$policy" >/dev/null
-	chmod 755 "$policy"
 	cleanup_files+=("$policy")
+	printf '#!/bin/sh\nexit 101\n' >"$policy"
+	chmod 755 "$policy"
+}
+
+# Nor at the next boot: those that have just been installed.
+keep_services_disabled() {
+	local package service
+	for package in "$@"; do
+		case $package in
+			pgbouncer) service=pgbouncer ;;
+			nginx-light) service=nginx ;;
+			*) continue ;;
+		esac
+		if command -v systemctl >/dev/null; then
+			systemctl disable --quiet "$service" >/dev/null 2>&1 || true
+		fi
+		update-rc.d "$service" disable >/dev/null 2>&1 || true
+	done
 }
 
 # The major version: the one asked for with PG_MAJOR, else the newest that is
 # installed with its development files, else the distribution's.
 choose_postgresql() {
 	if [ -z "${PG_MAJOR:-}" ]; then
-		PG_MAJOR=$(find /usr/lib/postgresql -path '*/lib/pgxs/src/makefiles/pgxs.mk' 2>/dev/null |
-			cut -d/ -f5 | sort -n | tail -n 1)
+		# without any PostgreSQL there is no such folder; before 15 it is not supported
+		PG_MAJOR=$({ find /usr/lib/postgresql -path '*/lib/pgxs/src/makefiles/pgxs.mk' 2>/dev/null ||
+			true; } | cut -d/ -f5 | awk '$1 >= 15' | sort -n | tail -n 1)
 	fi
 	if [ -z "$PG_MAJOR" ]; then
 		apt-get -qq update
@@ -73,7 +97,8 @@ choose_postgresql() {
 	pg_bindir=/usr/lib/postgresql/$PG_MAJOR/bin
 }
 
-# What building and running the extension needs.
+# What building and running the extension needs, and the packages given.
+# shellcheck disable=SC2120 # which may be none
 install_build_packages() {
 	choose_postgresql
 	need_packages gcc make pkg-config openssl python3 ca-certificates util-linux \
@@ -98,6 +123,7 @@ make_work_dir() {
 
 # Builds the sources and installs them into the copy of PostgreSQL.
 # Arguments: variables for make.
+# shellcheck disable=SC2120 # which may be none
 build_and_install() {
 	as_postgres make -s -C aep PG_CONFIG="$pg_bindir/pg_config" "$@"
 	as_postgres make -s -C aep PG_CONFIG="$pg_bindir/pg_config" DESTDIR="$pg_root" install "$@"
@@ -112,18 +138,37 @@ start_postgresql() {
 }
 
 cleanup_files=()
+cleanup_folders=() # if they are empty
 work_dir=
+
+undo_system_changes() {
+	if [ ${#cleanup_files[@]} -gt 0 ]; then rm -f "${cleanup_files[@]}"; fi
+	if [ ${#cleanup_folders[@]} -gt 0 ]; then
+		rmdir --ignore-fail-on-non-empty "${cleanup_folders[@]}" 2>/dev/null || true
+	fi
+	cleanup_files=()
+	cleanup_folders=()
+}
+
+# Neither a signal nor a failure ends it half-way.
 cleanup() {
+	local lock
+	trap '' INT TERM HUP
+	set +e
+	undo_system_changes
 	if [ -n "$work_dir" ]; then
 		if [ -f "$work_dir/fake/ready.json" ]; then
 			as_postgres python3 aep/test/flow_service.py stop --dir "$work_dir/fake" >/dev/null || true
 		fi
-		if [ -f "$work_dir/data/postmaster.pid" ]; then
-			as_postgres pg_ctl -D data -m immediate -s stop || true
-		fi
+		# ours, and those of tests that were cut off
+		for lock in "$work_dir"/data/postmaster.pid \
+			"$work_dir"/aep/tmp_check/*/pgdata/postmaster.pid; do
+			if [ -f "$lock" ]; then
+				as_postgres pg_ctl -D "${lock%/*}" -m immediate -s stop
+			fi
+		done
 		rm -rf "$work_dir"
 	fi
-	if [ ${#cleanup_files[@]} -gt 0 ]; then rm -f "${cleanup_files[@]}"; fi
 }
 trap cleanup EXIT
 trap 'exit 130' INT

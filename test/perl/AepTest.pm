@@ -27,6 +27,9 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(sleep time);
 
+# By default a signal ends Perl without its END blocks, which stop the servers.
+$SIG{INT} = $SIG{TERM} = sub { die "cut off by a signal\n" };
+
 our $ORG = '5C1328435BF324E90A49402A@AdobeOrg';
 
 my $fakes = 0;
