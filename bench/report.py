@@ -132,14 +132,16 @@ def first_calls():
     print("Medians in microseconds of %d sessions and processes, one core.\n" %
           len(rounds("one", "http", "first_aep")))
     table(["POST on a new connection"] + list(PROTOCOLS.values()), [
-        row("libcurl, a fresh process: loading libcurl, `curl_global_init`, the call", loading),
+        row("libcurl, a fresh process that has PostgreSQL's libraries: loading libcurl, "
+            "`curl_global_init`, the call", loading),
         row("libcurl, a fresh process: `curl_global_init`, the call", fresh),
         row("libcurl, a new handle in a running process", warm),
         row("aep, a fresh session: loading the extension and libcurl, the call", session),
         row("aep, a fresh session, loaded by `session_preload_libraries`: the call", loaded),
         row("for comparison: a function that does nothing, its first call, loaded", nothing),
         ratio("**ratio, loading included on both sides**", session, loading, FIRST_TARGET),
-        ratio("**ratio, loaded on both sides**", loaded, fresh, FIRST_TARGET),
+        ratio("**ratio, loaded on both sides; the floor's call has `curl_global_init`, "
+              "which aep's had at load**", loaded, fresh, FIRST_TARGET),
         ratio("ratio, less the function that does nothing",
               [a - b for a, b in zip(loaded, nothing)], fresh),
         ratio("ratio to a new handle in a running process", loaded, warm),
@@ -214,7 +216,7 @@ one SELECT, the making of its specs included. Over "HTTPS" both speak HTTP/2 her
         + ["%.1f" % (most[p, "128"] / 128) for p in PROTOCOLS],
         ["for each request in flight that is added to one"]
         + ["%.1f" % ((most[p, "128"] - most[p, "1"]) / 127) for p in PROTOCOLS],
-        ["libcurl, one multi handle, for each of 128 requests in flight"]
+        ["libcurl, one multi handle, half way through, for each of 128 requests in flight"]
         + ["%.1f" % (statistics.median(pairs(p, "batch128", 2)) / 128) for p in PROTOCOLS],
     ])
 
