@@ -83,7 +83,7 @@ foreach my $phase (sort keys %hanging)
 	my $took = end_time($session);
 	like($session->{err}, qr/ERROR:  57014: canceling statement due to user request/,
 		"cancel $phase");
-	cmp_ok($took, '<', 5, "cancel $phase: promptly");
+	cmp_ok($took, '<', 20, "cancel $phase: promptly");
 	ok(socket_closed($session->{pid}), "cancel $phase: the socket is closed");
 	finish($session);
 }
@@ -134,7 +134,7 @@ $session = start_session('postgres', $hang);
 $node->safe_psql('postgres', "SELECT pg_terminate_backend($session->{pid})");
 my $took = end_time($session);
 like($session->{err}, qr/FATAL:  57P01:/, 'terminate');
-cmp_ok($took, '<', 5, 'terminate: promptly');
+cmp_ok($took, '<', 20, 'terminate: promptly');
 $session->{harness}->finish;
 
 # A hanging call does not hold up DROP DATABASE of another database, nor others.
@@ -142,14 +142,14 @@ $node->safe_psql('postgres', 'CREATE DATABASE other');
 $session = start_session('postgres', $hang);
 my $start = time;
 $node->safe_psql('postgres', 'DROP DATABASE other');
-cmp_ok(time - $start, '<', 5, 'DROP DATABASE is not held up');
+cmp_ok(time - $start, '<', 20, 'DROP DATABASE is not held up');
 is($node->safe_psql('postgres', "SELECT count(id) FROM aep.create_base_connection('u', 'p')"),
 	1, 'nor are other sessions');
 
 # Shutdown does not wait for it either.
 $start = time;
 $node->stop('fast');
-cmp_ok(time - $start, '<', 10, 'a fast shutdown is not held up');
+cmp_ok(time - $start, '<', 20, 'a fast shutdown is not held up');
 $session->{harness}->finish;
 
 done_testing();

@@ -222,7 +222,7 @@ like($result->{err}, qr/ERROR:  53400:/, 'request_timeout ends it');
 cmp_ok(scalar(@{ $result->{requests} }), '>=', 2, 'after some attempts');
 cmp_ok(scalar(@{ $result->{requests} }), '<=', 4, 'but not all');
 cmp_ok(sum(@{ $result->{pauses} }), '<', 1000, 'no pause goes beyond it');
-cmp_ok($result->{took}, '<', 10, 'nor does the call');
+cmp_ok($result->{took}, '<', 20, 'nor does the call');
 
 # No connection: nothing was sent, so a POST too is tried again, if that may help.
 sub connects
@@ -234,7 +234,7 @@ sub connects
 	is(scalar(@{ $result->{pauses} }), $pauses, "$what: $pauses other attempts");
 	like($result->{err}, qr/ERROR:  08001:/, "$what: an error");
 	unlike($result->{err}, qr/WARNING/, "$what: nothing was created");
-	cmp_ok($result->{took}, '<', 10, "$what: in time");
+	cmp_ok($result->{took}, '<', 20, "$what: in time");
 	return $result;
 }
 $result = connects('refused', $fake->url('refused'), 2, max_attempts => 3);
@@ -308,7 +308,7 @@ my $waiting = create_sql('status=429,times=1,retry_after=20');
 $result = run("SET statement_timeout = '1s'; $waiting; RESET statement_timeout");
 like($result->{err}, qr/ERROR:  57014:/, 'a cancel during a pause');
 cmp_ok($result->{pauses}[0] // 0, '>=', 20000, 'of 20 s');
-cmp_ok($result->{took}, '<', 10, 'ends it promptly');
+cmp_ok($result->{took}, '<', 15, 'ends it promptly');
 unlike($result->{err}, qr/WARNING/, 'nothing was created: the service had refused');
 is(create('times=0')->{out}, 1, 'the next call works');
 

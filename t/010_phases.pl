@@ -109,7 +109,7 @@ foreach my $phase (@phases)
 {
 	$phase->{port} = port_of($fake->url($phase->{state} ? $phase->{server} : 'https'));
 	$phase->{server} //= 'aep';
-	$phase->{limit} //= 2;
+	$phase->{limit} //= 10;
 }
 my %phase = map { $_->{name} => $_ } @phases;
 
