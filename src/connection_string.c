@@ -22,6 +22,8 @@ static const SslMode ssl_modes[] = {
 	{"Require", ";EncryptionMethod=1;ValidateServerCertificate=0"},
 	{"Verify Ca", ";EncryptionMethod=1;ValidateServerCertificate=1"},
 	{"Verify Full", ";EncryptionMethod=1;ValidateServerCertificate=1"},
+	{"Verify-Ca", ";EncryptionMethod=1;ValidateServerCertificate=1"},
+	{"Verify-Full", ";EncryptionMethod=1;ValidateServerCertificate=1"},
 };
 
 #define SSL_MODE_COUNT (sizeof(ssl_modes) / sizeof(ssl_modes[0]))
@@ -59,6 +61,12 @@ is_same_mode(const char *a, const char *b)
 const char *
 aep_ssl_mode(const char *text)
 {
+	/* Adobe's pages differ in some words, so each of theirs is sent as it was given */
+	for (size_t i = 0; i < SSL_MODE_COUNT; i++)
+	{
+		if (strcmp(text, ssl_modes[i].word) == 0)
+			return ssl_modes[i].word;
+	}
 	for (size_t i = 0; i < SSL_MODE_COUNT; i++)
 	{
 		if (is_same_mode(text, ssl_modes[i].word))

@@ -4,10 +4,12 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include "common/jsonapi.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/numeric.h"
@@ -150,6 +152,19 @@ aep_document_push_member(JsonbParseState **state, const char *name, const char *
 	pushJsonbValue(state, WJB_KEY, &item);
 	item = string_value(decode(value, strlen(value)));
 	pushJsonbValue(state, WJB_VALUE, &item);
+}
+
+Jsonb *
+aep_document_replace(Jsonb *document, const char *const *path, int depth, const char *text)
+{
+	Datum *steps = palloc(depth * sizeof(Datum));
+
+	for (int i = 0; i < depth; i++)
+		steps[i] = CStringGetTextDatum(path[i]);
+	return DatumGetJsonbP(DirectFunctionCall4(
+		jsonb_set, JsonbPGetDatum(document),
+		PointerGetDatum(construct_array(steps, depth, TEXTOID, -1, false, TYPALIGN_INT)),
+		JsonbPGetDatum(aep_document_string(text, strlen(text))), BoolGetDatum(false)));
 }
 
 char *

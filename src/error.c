@@ -36,6 +36,11 @@ typedef struct ErrorRule
 	"Set a valid client_secret or access_token in the user mapping, with ALTER USER MAPPING."
 #define CREDENTIAL_HINT \
 	"Check api_key, client_secret and scopes of the user mapping, and token_url of the server."
+/* of the connector, which does the connecting: not of the platform's own gateway */
+#define CONNECTOR_PROBLEM "Experience Platform could not connect to the database"
+#define CONNECTOR_HINT "See aep.test_connection() and aep.check_ingest_role()."
+#define ORG_PROBLEM "permission denied by Experience Platform"
+#define ORG_HINT "Check org_id of the server: the API credential must belong to that organisation."
 #define UNKNOWN_HINT \
 	"The request may have been carried out. Look in Experience Platform before you try again."
 
@@ -59,6 +64,18 @@ static const ErrorRule rules[] = {
 	 "the access token was refused", TOKEN_HINT},
 	{AEP_HTTP_COMPLETE, 0, "FLOW-2115", EVERY_REQUEST, ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
 	 "the access token was refused", TOKEN_HINT},
+	{AEP_HTTP_COMPLETE, 401, "CONNECTOR", EVERY_REQUEST, ERRCODE_CONNECTION_EXCEPTION,
+	 CONNECTOR_PROBLEM, CONNECTOR_HINT},
+	{AEP_HTTP_COMPLETE, 403, "CONNECTOR", EVERY_REQUEST, ERRCODE_CONNECTION_EXCEPTION,
+	 CONNECTOR_PROBLEM, CONNECTOR_HINT},
+	{AEP_HTTP_COMPLETE, 412, "CONNECTOR", EVERY_REQUEST, ERRCODE_CONNECTION_EXCEPTION,
+	 CONNECTOR_PROBLEM, CONNECTOR_HINT},
+	{AEP_HTTP_COMPLETE, 401, "FLOW-2000", EVERY_REQUEST, ERRCODE_INSUFFICIENT_PRIVILEGE,
+	 ORG_PROBLEM, ORG_HINT},
+	{AEP_HTTP_COMPLETE, 401, "FLOW-2001", EVERY_REQUEST, ERRCODE_INSUFFICIENT_PRIVILEGE,
+	 ORG_PROBLEM, ORG_HINT},
+	{AEP_HTTP_COMPLETE, 401, "FLOW-2002", EVERY_REQUEST, ERRCODE_INSUFFICIENT_PRIVILEGE,
+	 ORG_PROBLEM, ORG_HINT},
 	{AEP_HTTP_COMPLETE, 400, NULL, EVERY_REQUEST, ERRCODE_INVALID_PARAMETER_VALUE,
 	 "the request was refused as invalid", NULL},
 	{AEP_HTTP_COMPLETE, 422, NULL, EVERY_REQUEST, ERRCODE_INVALID_PARAMETER_VALUE,

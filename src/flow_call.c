@@ -189,14 +189,28 @@ aep_call_refuse(AepCall *call, const AepError *token_error)
 	call->token_error = *token_error;
 }
 
+static bool
+begins_with_one(const char *code, const char *const *beginnings, int count)
+{
+	for (int i = 0; i < count; i++)
+	{
+		if (strncmp(code, beginnings[i], strlen(beginnings[i])) == 0)
+			return true;
+	}
+	return false;
+}
+
 /*
  * The service did not take the token, and so did nothing.  Facts: the gateway
- * says 401, Flow Service 400 with a code of its own; a 401 with a connector's
- * code is about the login of the connection.
+ * says 401, Flow Service 400 with a code of its own.  A 401 may also be about
+ * something that no other token mends.
  */
 static bool
 token_refused(const AepHttpExchange *exchange)
 {
+	static const char *const of_token[] = {"FLOW-2114", "FLOW-2115"};
+	/* the login of the connection, the organisation's header */
+	static const char *const of_others[] = {"CONNECTOR-", "FLOW-2000", "FLOW-2001", "FLOW-2002"};
 	AepServiceError service;
 
 	if (exchange->outcome != AEP_HTTP_COMPLETE ||
@@ -204,8 +218,8 @@ token_refused(const AepHttpExchange *exchange)
 		return false;
 	aep_reply_error(exchange->body.data, exchange->body.len, NULL, &service);
 	if (exchange->status == 401)
-		return strncmp(service.code, "CONNECTOR-", 10) != 0;
-	return strncmp(service.code, "FLOW-2114", 9) == 0 || strncmp(service.code, "FLOW-2115", 9) == 0;
+		return !begins_with_one(service.code, of_others, lengthof(of_others));
+	return begins_with_one(service.code, of_token, lengthof(of_token));
 }
 
 /* With another token.  That the last attempt was refused says nothing of those before. */
@@ -228,12 +242,18 @@ start_again(AepCall *call)
 }
 
 bool
+aep_call_stirs(const AepCall *call)
+{
+	return call->no_token || call->exchange->outcome != AEP_HTTP_PENDING;
+}
+
+bool
 aep_call_is_over(AepCall *call)
 {
+	if (!aep_call_stirs(call))
+		return false;
 	if (call->no_token)
 		return true;
-	if (call->exchange->outcome == AEP_HTTP_PENDING)
-		return false;
 	if (!token_refused(call->exchange) ||
 		!aep_access_token_refused(call->server, call->secrets.text[call->nsecrets]) ||
 		call->renewed)

@@ -79,6 +79,9 @@ extern void aep_call_start(AepCall *call);
 /* Instead of sending it: there is no token, as an earlier call of the batch has found. */
 extern void aep_call_refuse(AepCall *call, const AepError *token_error);
 
+/* Whether aep_call_is_over() has something to look at: it would not only say no. */
+extern bool aep_call_stirs(const AepCall *call);
+
 /*
  * Whether the answer, or the failure, is there.  A token that was refused is
  * renewed here, once, and the call sent again.

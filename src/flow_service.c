@@ -185,10 +185,12 @@ aep_flow_update_connection(const AepServer *server, const char *id, const char *
 static const char *
 name_flows(const AepServer *server, const char *connection_id)
 {
-	const AepHttpParameter query = {
-		.name = "property",
-		.value = psprintf("inheritedAttributes.sourceConnections[].baseConnection.id==%s",
-						  connection_id),
+	/* one more than are named, to see whether there are more */
+	const AepHttpParameter query[] = {
+		{.name = "property",
+		 .value = psprintf("inheritedAttributes.sourceConnections[].baseConnection.id==%s",
+						   connection_id)},
+		{.name = "limit", .value = psprintf("%d", MAX_FLOWS_NAMED + 1)},
 	};
 	AepCall *call = aep_call_begin(server, "GET", FLOWS, "list flows");
 	JsonbContainer *items;
@@ -197,8 +199,8 @@ name_flows(const AepServer *server, const char *connection_id)
 	const char *why;
 	Jsonb *answer;
 
-	call->query = &query;
-	call->nquery = 1;
+	call->query = query;
+	call->nquery = lengthof(query);
 	aep_call_wait(call);
 	if (!aep_call_succeeded(call, &ignored) ||
 		(answer = aep_document_parse(&call->exchange->body, &why)) == NULL)

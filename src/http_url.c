@@ -9,6 +9,8 @@
 
 #include <curl/curl.h>
 
+#include "lib/stringinfo.h"
+
 #include "http_url.h"
 
 /* A host, as libcurl's URL parser gives it, that names this machine. */
@@ -22,54 +24,47 @@ is_loopback_host(const char *host)
 	return inet_pton(AF_INET, host, &ipv4) == 1 && (ntohl(ipv4.s_addr) >> 24) == 127;
 }
 
+/*
+ * Percent-encoded, blanks too: a '+' in their place is understood by readers of
+ * forms only.
+ */
+static void
+append_encoded(StringInfo url, const char *value)
+{
+	char *encoded;
+
+	/* room for the longest form first: libcurl's memory must not be lost to an error */
+	enlargeStringInfo(url, 3 * (int) strlen(value));
+	encoded = curl_easy_escape(NULL, value, 0);
+	if (encoded == NULL)
+		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"),
+						errdetail("libcurl could not encode a query parameter.")));
+	appendStringInfoString(url, encoded);
+	curl_free(encoded);
+}
+
 char *
 aep_http_url(const char *base, const char *prefix, const char *path,
 			 const AepHttpParameter *parameters, int nparameters)
 {
 	int len = (int) strlen(base);
-	CURLU *url;
-	CURLUcode code = CURLUE_OUT_OF_MEMORY;
-	const char **pairs;
-	char *plain;
-	char *text = NULL;
-	char *copy;
+	StringInfoData url;
 
 	while (len > 0 && base[len - 1] == '/')
 		len--;
-	plain = psprintf("%.*s%s%s", len, base, prefix, path);
-
-	/* the usual case holds nothing to encode: the base was parsed when it was set */
-	if (nparameters == 0 &&
-		strspn(path, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_/-") ==
-			strlen(path))
-		return plain;
-
-	/* made before libcurl's handle, which no error would free; the names are checked */
-	pairs = palloc((nparameters + 1) * sizeof(char *));
+	initStringInfo(&url);
+	appendStringInfo(&url, "%.*s%s%s", len, base, prefix, path);
 	for (int i = 0; i < nparameters; i++)
-		pairs[i] = psprintf("%s=%s", parameters[i].name, parameters[i].value);
-	url = curl_url();
-	if (url != NULL)
-		code = curl_url_set(url, CURLUPART_URL, plain, 0);
-	for (int i = 0; code == CURLUE_OK && i < nparameters; i++)
-		code = curl_url_set(url, CURLUPART_QUERY, pairs[i],
-							CURLU_APPENDQUERY | (parameters[i].encoded ? 0 : CURLU_URLENCODE));
-	if (code == CURLUE_OK)
-		code = curl_url_get(url, CURLUPART_URL, &text, 0);
-	copy = code == CURLUE_OK ? MemoryContextAllocExtended(CurrentMemoryContext, strlen(text) + 1,
-														  MCXT_ALLOC_NO_OOM)
-							 : NULL;
-	if (copy != NULL)
-		strcpy(copy, text);
-	curl_free(text);
-	curl_url_cleanup(url);
-	if (copy == NULL)
-		ereport(ERROR, (errcode(code == CURLUE_OUT_OF_MEMORY || code == CURLUE_OK
-									? ERRCODE_OUT_OF_MEMORY
-									: ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("could not make a URL for the request"),
-						errdetail("libcurl says: %s.", curl_url_strerror(code))));
-	return copy;
+	{
+		const AepHttpParameter *parameter = &parameters[i];
+
+		appendStringInfo(&url, "%c%s=", i == 0 ? '?' : '&', parameter->name);
+		if (parameter->encoded)
+			appendStringInfoString(&url, parameter->value);
+		else
+			append_encoded(&url, parameter->value);
+	}
+	return url.data;
 }
 
 /* Reads one part of a URL; NULL if it has none.  The caller frees it with curl_free. */

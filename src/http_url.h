@@ -17,7 +17,8 @@ typedef struct AepHttpParameter
 
 /*
  * A URL made of a base (which may end in a slash), paths and query parameters,
- * palloc'd.  Throws 22023 if libcurl does not take it for one.
+ * palloc'd.  Throws only for want of memory; what is no URL after all, libcurl
+ * says when it is asked for it.
  */
 extern char *aep_http_url(const char *base, const char *prefix, const char *path,
 						  const AepHttpParameter *parameters, int nparameters);

@@ -41,6 +41,7 @@ struct AepPending
 	dlist_node node;
 	int level;	  /* transaction nesting level it belongs to */
 	bool sent;	  /* the request may have reached the service */
+	bool created; /* it is there, whether its id is known or not */
 	bool logged;  /* its end is in the server log already */
 	char id[37];  /* "" while not known */
 	int encoding; /* of a client that can be sent the texts; -1: none is known */
@@ -124,8 +125,8 @@ append_entry(const AepPending *entry)
 		append(report_detail, sizeof(report_detail), "%s%s (%s \"%s\")", lead, entry->id,
 			   entry->kind, name);
 	else
-		append(report_detail, sizeof(report_detail), "%s%s \"%s\" (outcome unknown)", lead,
-			   entry->kind, name);
+		append(report_detail, sizeof(report_detail), "%s%s \"%s\" (%s)", lead, entry->kind, name,
+			   entry->created ? "id unknown" : "outcome unknown");
 }
 
 /* Tells of all entries of this nesting level and deeper, and forgets them. */
@@ -334,12 +335,12 @@ void
 aep_pending_created(AepPending *pending, const char *id)
 {
 	pending->sent = true;
-	if (id == NULL)
-		return;
-	strlcpy(pending->id, id, sizeof(pending->id));
+	pending->created = true;
+	if (id != NULL)
+		strlcpy(pending->id, id, sizeof(pending->id));
 	ereport(LOG_SERVER_ONLY,
 			(errmsg_internal("created %s \"%s\" with id %s on server \"%s\"", pending->kind,
-							 pending->name, id, pending->server->name),
+							 pending->name, id != NULL ? id : "unknown", pending->server->name),
 			 errhidestmt(true), errhidecontext(true)));
 	pending->logged = true;
 }

@@ -133,6 +133,7 @@ check_bytes(const char *text, size_t len)
 #define MAX_DIGITS 5000
 #define MAX_EXPONENT 10000
 #define MAX_DOCUMENT_VALUES 4000000
+#define MAX_ZEROS 100000000 /* that all exponents together become when written out */
 
 /*
  * Whether JSON keeps within what PostgreSQL's reader takes: beyond that it
@@ -144,6 +145,7 @@ keeps_limits(const char *text, size_t len)
 	size_t depth = 0;
 	size_t digits = 0;
 	size_t values = 1;
+	size_t zeros = 0;
 	long exponent = -1; /* -1: not in one */
 	bool in_string = false;
 
@@ -174,6 +176,8 @@ keeps_limits(const char *text, size_t len)
 		}
 		if (c == '.' || ((c == '+' || c == '-') && exponent == 0))
 			continue;
+		if (exponent > 0 && (zeros += (size_t) exponent) > MAX_ZEROS)
+			return false;
 		digits = 0;
 		exponent = -1;
 		if ((c == ',' || c == '[' || c == '{') && ++values > MAX_DOCUMENT_VALUES)

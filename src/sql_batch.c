@@ -237,6 +237,8 @@ collect_items(Batch *batch, AepRow *row)
 	{
 		BatchItem *item = &batch->items[i % WINDOW_AHEAD];
 
+		if (item->call != NULL && batch->no_token)
+			item->call->renewed = true; /* nobody asks for a token again */
 		if (item->call != NULL && aep_call_is_over(item->call))
 			finish_item(batch, item);
 		if (item->call == NULL && i == batch->stored)
@@ -249,6 +251,20 @@ collect_items(Batch *batch, AepRow *row)
 			MemoryContextDelete(item->memory);
 		}
 	}
+}
+
+/* Others may have ended while one of them waited for a token. */
+static bool
+something_stirs(const Batch *batch)
+{
+	for (int64 i = batch->stored; i < batch->sent; i++)
+	{
+		const AepCall *call = batch->items[i % WINDOW_AHEAD].call;
+
+		if (call != NULL && aep_call_stirs(call))
+			return true;
+	}
+	return false;
 }
 
 /*
@@ -275,7 +291,7 @@ wait_for_items(Batch *batch)
 			return;
 		(void) prepare_item(batch);
 	}
-	if (batch->in_flight > 0 || pause > 0)
+	if ((batch->in_flight > 0 || pause > 0) && !something_stirs(batch))
 		(void) aep_http_step(pause > 0 ? (long) pause : -1);
 }
 

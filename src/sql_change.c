@@ -123,6 +123,31 @@ fill_id_and_etag(AepRow *row, const AepCreated *answer)
 	aep_row_text(row, answer->has_etag ? answer->etag : NULL);
 }
 
+static bool
+changes_something(const AepConnectionChange *change)
+{
+	return change->name != NULL || change->description != NULL || change->state != NULL ||
+		   change->has_auth;
+}
+
+/* What the service would answer to a change, for one that was not needed. */
+static void
+fill_created(AepCreated *created, const char *id, const char *etag)
+{
+	strlcpy(created->id, id, sizeof(created->id));
+	strlcpy(created->etag, etag, sizeof(created->etag));
+	created->has_etag = true;
+}
+
+/* Facts: without its quotes the service answers as if somebody had changed the connection. */
+static bool
+is_quoted(const char *etag)
+{
+	size_t len = strlen(etag);
+
+	return len >= 2 && etag[0] == '"' && etag[len - 1] == '"';
+}
+
 AEP_SQL_FUNCTION(aep_update_connection);
 
 /* Changes what is given -> (id, etag) */
@@ -134,6 +159,7 @@ aep_update_connection(PG_FUNCTION_ARGS)
 	AepConnectionChange change = {0};
 	AepCreated changed;
 	Jsonb *entity = NULL;
+	bool removes;
 	const char *id;
 	const char *etag;
 	Datum result;
@@ -149,7 +175,7 @@ aep_update_connection(PG_FUNCTION_ARGS)
 	etag = aep_argument_text(fcinfo, UPDATE_ETAG);
 	if (change.name != NULL && change.name[0] == '\0')
 		aep_argument_refused("name", "It must not be empty.", NULL);
-	if (etag != NULL && !aep_reply_is_etag(etag))
+	if (etag != NULL && !(aep_reply_is_etag(etag) && is_quoted(etag)))
 		aep_argument_refused("etag", "It is not an etag of Flow Service.",
 							 "Give it as it was read, with its double quotes.");
 	if (change.name == NULL && change.description == NULL && change.state == NULL &&
@@ -157,13 +183,21 @@ aep_update_connection(PG_FUNCTION_ARGS)
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("nothing to change"),
 						errhint("Give a name, a description, a state, or what the login needs.")));
 
-	if (etag == NULL || wants_auth(fcinfo))
+	/* JSON Patch does not remove what is not there */
+	removes = change.description != NULL && change.description[0] == '\0';
+	if (etag == NULL || removes || wants_auth(fcinfo))
 		entity = aep_flow_connection(server, id);
+	if (removes && aep_document_text(&entity->root, "description") == NULL &&
+		(etag == NULL || strcmp(etag, aep_flow_etag(entity)) == 0))
+		change.description = NULL;
 	if (wants_auth(fcinfo))
 		read_auth(fcinfo, server, entity, &change);
 	if (etag == NULL)
 		etag = aep_flow_etag(entity);
-	aep_flow_update_connection(server, id, etag, &change, &changed);
+	if (changes_something(&change))
+		aep_flow_update_connection(server, id, etag, &change, &changed);
+	else
+		fill_created(&changed, id, etag);
 
 	fill_id_and_etag(&row, &changed);
 	result = aep_row_datum(&row);
@@ -205,12 +239,14 @@ find_differences(Jsonb *entity, const AepBaseConnection *wanted, bool replace_cr
 	JsonbContainer *params =
 		aep_document_member(aep_document_member(&entity->root, "auth"), "params");
 	const char *description = aep_document_text(&entity->root, "description");
+	const char *state = aep_document_text(&entity->root, "state");
 	AepAuthType present;
 
 	if (wanted->description != NULL &&
 		strcmp(description != NULL ? description : "", wanted->description) != 0)
 		change->description = wanted->description;
-	if (aep_document_shows_other(&entity->root, "state", "enabled"))
+	/* no other state is for us to change: a draft, one that is still being made */
+	if (state != NULL && strcmp(state, "disabled") == 0)
 		change->state = "enabled";
 
 	change->auth = *wanted;
@@ -251,14 +287,12 @@ ensure_connection(const AepServer *server, const AepBaseConnection *wanted,
 
 	id = aep_document_id(&entity->root);
 	find_differences(entity, wanted, replace_credentials, &change);
-	if (change.description != NULL || change.state != NULL || change.has_auth)
+	if (changes_something(&change))
 	{
 		aep_flow_update_connection(server, id, aep_flow_etag(entity), &change, result);
 		return "updated";
 	}
-	strlcpy(result->id, id, sizeof(result->id));
-	strlcpy(result->etag, aep_flow_etag(entity), sizeof(result->etag));
-	result->has_etag = true;
+	fill_created(result, id, aep_flow_etag(entity));
 	return "unchanged";
 }
 

@@ -52,7 +52,7 @@ typedef struct Check
 	"coalesce((SELECT setting FROM pg_settings WHERE name = 'hba_file'), 'pg_hba.conf')"
 
 /* The connection has SSL, or none comes about. */
-#define SSL_REQUIRED "$5 IN ('Require', 'Verify Ca', 'Verify Full')"
+#define SSL_REQUIRED "$5 IN ('Require', 'Verify Ca', 'Verify Full', 'Verify-Ca', 'Verify-Full')"
 
 /* Which kinds of connections are tried, for the first word of a line: 'ssl', 'nossl' or both. */
 #define TRIED                                \

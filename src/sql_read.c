@@ -15,6 +15,27 @@
 #include "flow_service.h"
 #include "row.h"
 
+/*
+ * The entity with what is secret in it masked.  Facts: whether the service shows
+ * a password is not documented.
+ */
+static Jsonb *
+masked(Jsonb *connection)
+{
+	static const char *const secrets[] = {"password", "connectionString"};
+	JsonbContainer *params =
+		aep_document_member(aep_document_member(&connection->root, "auth"), "params");
+
+	for (int i = 0; i < lengthof(secrets); i++)
+	{
+		const char *const path[] = {"auth", "params", secrets[i]};
+
+		if (aep_document_text(params, secrets[i]) != NULL)
+			connection = aep_document_replace(connection, path, lengthof(path), AEP_MASK);
+	}
+	return connection;
+}
+
 /* A connection's entity as the columns that both reading functions return. */
 static void
 fill_connection(AepRow *row, Jsonb *connection)
@@ -38,7 +59,7 @@ fill_connection(AepRow *row, Jsonb *connection)
 	aep_row_time(row, updated_at, updated_unknown);
 	aep_row_text(row, aep_document_text(entity, "createdBy"));
 	aep_row_text(row, aep_document_text(entity, "etag"));
-	aep_row_jsonb(row, connection);
+	aep_row_jsonb(row, masked(connection));
 }
 
 static void

@@ -31,9 +31,21 @@ static const char *const methods[] = {"GET", "POST", "PUT", "PATCH", "DELETE"};
 
 /* What only the extension sets: credentials, and what frames a request. */
 static const char *const reserved_headers[] = {
-	"authorization",	"x-api-key",  "x-gw-ims-org-id",   "x-sandbox-name",  "host",
-	"content-length",	"connection", "transfer-encoding", "expect",		  "te",
-	"proxy-connection", "upgrade",	  "trailer",		   "accept-encoding",
+	"authorization",
+	"x-api-key",
+	"x-sandbox-id",
+	"x-gw-ims-org-id",
+	"x-sandbox-name",
+	"host",
+	"content-length",
+	"connection",
+	"transfer-encoding",
+	"expect",
+	"te",
+	"proxy-connection",
+	"upgrade",
+	"trailer",
+	"accept-encoding",
 };
 
 /* Pairs of a jsonb object. */
@@ -265,7 +277,31 @@ only_asks(const char *path)
 	return strcmp(last, "/search") == 0 || strcmp(last, "/action") == 0;
 }
 
-/* Only a missing answer is an error; notes what a POST may have created. */
+/* Facts: some services answer with a list of the one that was created.  NULL: none of ours. */
+static const char *
+first_id(const AepBuffer *body)
+{
+	const char *why;
+	Jsonb *document = aep_document_parse(body, &why);
+	Jsonb *first = document != NULL
+					   ? aep_document_element(aep_document_member(&document->root, "items"), 0)
+					   : NULL;
+	const char *id = first != NULL ? aep_document_text(&first->root, "id") : NULL;
+
+	return id != NULL && aep_reply_is_uuid(id) ? id : NULL;
+}
+
+/* What a first attempt has deleted is not there for the second: nobody else's doing. */
+static bool
+deleted_before(const AepCall *call, const AepHttpExchange *answer)
+{
+	return answer->status == 404 && strcmp(call->context.method, "DELETE") == 0;
+}
+
+/*
+ * Only a missing answer is an error, and one that says nothing of the outcome;
+ * notes what a POST may have created.
+ */
 static void
 settle(AepCall *call)
 {
@@ -279,6 +315,10 @@ settle(AepCall *call)
 		(void) aep_call_succeeded(call, &error);
 		aep_error_raise(&error);
 	}
+	if (answer->not_refused && answer->status / 100 == 4 && !deleted_before(call, answer) &&
+		!aep_call_succeeded(call, &error) &&
+		error.sqlstate == ERRCODE_TRANSACTION_RESOLUTION_UNKNOWN)
+		aep_error_raise(&error);
 	if (pending == NULL)
 		return;
 	if (answer->status == 502 || answer->status == 504)
@@ -289,7 +329,7 @@ settle(AepCall *call)
 	{
 		/* an action on something that exists answers with an id as well */
 		aep_reply_created(answer->body.data, answer->body.len, &created);
-		aep_pending_created(pending, created.id[0] != '\0' ? created.id : NULL);
+		aep_pending_created(pending, created.id[0] != '\0' ? created.id : first_id(&answer->body));
 	}
 }
 

@@ -13,11 +13,12 @@
 -- In a table, so that no id is lost, whatever fails later.
 CREATE TEMP TABLE registered AS
 WITH wanted AS (
-    SELECT d.datname, e.host, format('PostgreSQL %s at %s:%s', d.datname, e.host, e.port) AS name
+    SELECT d.datname, e.host, e.port, format('PostgreSQL %s at %s:%s', d.datname, e.host, e.port) AS name
     FROM pg_database AS d, aep.endpoint() AS e
     WHERE d.datallowconn AND NOT d.datistemplate AND d.datname <> 'postgres'
 ), present AS (
     SELECT name, entity #>> '{auth,params,server}' AS host,
+           entity #>> '{auth,params,port}' AS port,
            entity #>> '{auth,params,database}' AS datname
     FROM aep.connections()
 )
@@ -26,7 +27,9 @@ FROM aep.create_base_connections(ARRAY(
          SELECT aep.base_connection_spec(name => w.name, database => w.datname)
          FROM wanted AS w
          WHERE NOT EXISTS (SELECT FROM present AS p
-                           WHERE p.name = w.name OR (p.host = w.host AND p.datname = w.datname))
+                           WHERE p.name = w.name
+                              OR (p.host = w.host AND p.port = w.port::text
+                                  AND p.datname = w.datname))
          ORDER BY w.datname));
 
 SELECT name, id, sqlstate, message FROM registered ORDER BY ordinal;
