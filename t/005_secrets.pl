@@ -10,7 +10,8 @@ my @secrets = (
 	'argument-secret-1', 'mapping-secret-2', 'token-secret-3', 'key-secret-4',
 	'client-secret-5', 'altered-secret-6');
 
-my $fake = AepTest::start_fake('--access-token', 'token-secret-3', '--api-key', 'key-secret-4');
+my $fake = AepTest::start_fake('--access-token', 'token-secret-3', '--api-key', 'key-secret-4',
+	'--secrets-on-get', 'echo');
 my $node = AepTest::start_node(
 	'main',
 	'log_min_messages = debug1',
@@ -30,15 +31,16 @@ AepTest::create_server(
 
 my $seen = '';
 
+# All statements run, whatever becomes of one.  Returns what came, errors last.
 sub run
 {
 	my ($sql) = @_;
 	my ($stdout, $stderr);
 
 	$node->psql('postgres', "\\set SHOW_CONTEXT always\n\\set VERBOSITY verbose\n$sql",
-		stdout => \$stdout, stderr => \$stderr);
+		stdout => \$stdout, stderr => \$stderr, on_error_stop => 0);
 	$seen .= "$stdout\n$stderr\n";
-	return $stderr;
+	return "$stdout\n$stderr";
 }
 
 my $argument = "username => 'u', password => 'argument-secret-1'";
@@ -67,7 +69,7 @@ like(
 	run("DO \$\$ BEGIN PERFORM id FROM aep.create_base_connection($argument, name => 'fault:status=500'); END \$\$"),
 	qr/ERROR:  58000/,
 	'a DO block');
-run(<<"SQL");
+my @errors = run(<<"SQL") =~ /ERROR:  (\w{5}):/g;
 CREATE FUNCTION pg_temp.f() RETURNS uuid LANGUAGE plpgsql AS \$\$
 DECLARE r uuid;
 BEGIN
@@ -75,12 +77,56 @@ BEGIN
     RETURN r;
 END \$\$;
 SELECT pg_temp.f();
-DO 'BEGIN EXECUTE \$q\$SELECT id FROM aep.create_base_connection($argument, port => 0)\$q\$; END';
+DO \$\$ BEGIN EXECUTE \$q\$SELECT id FROM aep.create_base_connection($argument, port => 0)\$q\$; END \$\$;
 SQL
+is("@errors", '58000 22023', 'a function, and EXECUTE');
+
+# What the service says of a connection may hold the mapping's password ...
+sub create
+{
+	my ($name, $more) = @_;
+
+	return $node->safe_psql('postgres', "SELECT id FROM aep.create_base_connection(name => '$name'" . ($more // '') . ')');
+}
+my $says = 'says%20mapping%2Dsecret%2D2';
+like(run("SELECT * FROM aep.test_connection('" . create("fault:on=TEST,status=400,code=CONNECTOR-1001,message=$says") . "')"),
+	qr/^f\|CONNECTOR-1001-400: says \*{8}$/m, 'the reason of a test');
+foreach my $call (qw(connection test_connection explore delete_connection))
+{
+	my $id = create("fault:on=GET|TEST|EXPLORE|DELETE,status=400,message=$says $call");
+
+	like(run("SELECT * FROM aep.$call('$id')"), qr/ERROR:  22023: .*\nDETAIL:  .*"says \*{8}"/, "$call: an error");
+}
+
+# ... and an answer that was read any password, so JSON that is not understood is not shown.
+my $shows = create('shows', ", $argument");
+like($node->safe_psql('postgres', "SELECT body FROM aep.request('GET', '/flowservice/connections/$shows')"), qr/argument-secret-1/, 'the service shows it');
+foreach my $connection ($shows, create('in a string', ", $argument, auth_type => 'connection_string'"))
+{
+	foreach my $call ("connection('$connection')", "connections() WHERE id = '$connection'")
+	{
+		like(run("SELECT entity #>> '{auth,params}' FROM aep.$call"), qr/^\{.*"(?:password|connectionString)": "\*{8}"/, 'aep.connection and aep.connections do not');
+	}
+}
+foreach my $fault (qw(badutf8 surrogate nulid notjson))
+{
+	foreach my $login ('', ", $argument")
+	{
+		my $name = "fault:on=GET|LIST,$fault=1";
+		my $id = create($name, $login);
+
+		foreach my $call ("connection('$id')", "connections(name => '$name')")
+		{
+			like(run("SELECT * FROM aep.$call"), qr/ERROR:  08P01: .*\nDETAIL:  The answer with HTTP status 200 [^":{]+\.$/m, "$fault: $call");
+		}
+	}
+}
+like(run("SELECT * FROM aep.connection('" . create("fault:on=GET,html=1,message=$says") . "')"),
+	qr/ERROR:  08P01: .*\nDETAIL:  .*: "<html><body>says \*{8}<\/body><\/html> ?"\.$/m, 'a page is shown');
 
 # cancelled
-run("SET statement_timeout = '3s'; SELECT * FROM aep.create_base_connection($argument, name => 'fault:stall=before_headers')");
-like($seen, qr/57014/, 'cancelled');
+like(run("SET statement_timeout = '3s'; SELECT * FROM aep.create_base_connection($argument, name => 'fault:stall=before_headers')"),
+	qr/ERROR:  57014/, 'cancelled');
 
 # options that the validator refuses
 like(run("CREATE USER MAPPING FOR PUBLIC SERVER aep OPTIONS (api_key 'key-secret-4', passwort 'altered-secret-6')"),

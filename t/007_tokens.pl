@@ -347,12 +347,57 @@ set_fault('status=400,times=1');
 counts_are(run($call), 1, 0, 'a failure');
 counts_are(run($call), 1, 1, 'is not kept');
 
+# A 401 that is not about the token: no other one is fetched.
+set_fault('times=0');
+run($call);
+foreach my $code (2000 .. 2002)
+{
+	my $result = run("SELECT id FROM aep.create_base_connection(name => 'fault:status=401,code=FLOW-$code org')");
+
+	counts_are($result, 0, 1, "FLOW-$code");
+	like($result->{err}, qr/ERROR:  42501: .*\nHINT:  Check org_id of the server/s, 'is about the organisation');
+}
+
 # The second token cannot be had; the first call was refused, so it made nothing.
 set_fault('after=1,status=400,message=' . percent('no more tokens'));
 my $no_second = run("SELECT id FROM aep.create_base_connection(name => 'fault:status=401 no second token')");
 counts_are($no_second, 2, 1, 'no second token');
 like($no_second->{err}, qr/$refused\n.*no more tokens/, 'IMS says why');
 unlike($no_second->{err}, qr/WARNING/, 'nothing was created');
+
+# The same after an attempt that may have been carried out: that may be so still.
+foreach my $first ('reset=before', 'status=503,processed=1', 'status=504,processed=1')
+{
+	my %statements = (
+		PATCH => "SELECT id FROM aep.update_connection('%s', description => 'd', etag => '%s')",
+		DELETE => "SELECT aep.delete_connection('%s')",
+		GET => "SELECT id FROM aep.connection('%s')");
+
+	foreach my $kind (qw(PATCH DELETE GET))
+	{
+		set_fault('times=0');
+		my ($id, $etag) = split /\|/, run(
+			"SELECT id, etag FROM aep.create_base_connection(name => 'fault:on=$kind,times=1,$first no second token')")->{out};
+		set_fault('accept=1,times=1;status=400,message=' . percent('no more tokens'));
+		my $result = run(sprintf $statements{$kind}, $id, $etag);
+		my @requests = grep { ($_->{name} // '') !~ /renewing/ } @{ $result->{requests} };
+		my $what = "$kind, $first, and no second token";
+
+		is(join(' ', map { $_->{kind} } @requests), "TOKEN $kind $kind TOKEN", $what);
+		is($requests[2]{status}, 401, "$what: the second attempt is refused");
+		if ($kind eq 'GET')
+		{
+			like($result->{err}, qr/$refused\n.*no more tokens/, "$what: 28000");
+			next;
+		}
+		like($result->{err}, qr/^ERROR:  08007: could not (?:update|delete base) connection on server "aep": the outcome is unknown$/m, "$what: 08007");
+		like(
+			$result->{err},
+			qr/^DETAIL:  An attempt may have been carried out, and no further one was made: could not fetch an access token on server "aep": the credential was refused\.$/m,
+			"$what: says why");
+		like($result->{err}, qr/^HINT:  The request may have been carried out\./m, "$what: and what to do");
+	}
+}
 
 # A kept connection dies under the token request: it is sent again, on another.
 run($call);

@@ -4,6 +4,8 @@ use warnings;
 
 use AepTest;
 use Encode qw(decode encode);
+use IO::Socket::INET;
+use POSIX ();
 use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(sleep time);
@@ -536,6 +538,115 @@ warns(
 		my @shown = map { { %$_, name => 'x' x 120 . '...', server => $quotes x 2 } } @_;
 		return lost($rollback, @shown);
 	});
+
+# Objects of a service that answers every POST, below paths of any length; their ids.
+create_server('elsewhere');
+my @children;
+
+sub elsewhere
+{
+	my ($count) = @_;
+	my @ids = map { sprintf '%08x-1111-4222-8333-444444444444', $_ } 1 .. $count;
+	my $listener = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => 0, Listen => 50)
+	  or die "socket: $!";
+	my $pid = fork // die "fork: $!";
+
+	if ($pid == 0)
+	{
+		foreach my $id (@ids)
+		{
+			my $client = $listener->accept or POSIX::_exit(1);
+			my $request = '';
+
+			sysread($client, $request, 65536, length $request) or last
+			  while $request !~ /\r\n\r\n\{\}/;
+			syswrite($client,
+				"HTTP/1.1 201 Created\r\nContent-Length: 45\r\nConnection: close\r\n\r\n"
+				  . qq({"id":"$id"}));
+			close $client;
+		}
+		POSIX::_exit(0);
+	}
+	push @children, $pid;
+	$node->safe_psql('postgres',
+		"ALTER SERVER elsewhere OPTIONS (SET base_url 'http://127.0.0.1:" . $listener->sockport . "')");
+	return @ids;
+}
+
+sub post_elsewhere
+{
+	my ($path) = @_;
+
+	return "SELECT status FROM aep.request('POST', '$path', body => '{}', server => 'elsewhere');";
+}
+
+# The hint has whole statements, as many as there is room for.
+my $long = '/' . 'x' x 5100;
+my %with_long_path = (kind => 'object', name => '/' . 'x' x 119 . '...');
+my ($id) = elsewhere(1);
+warns(
+	'a path of 5,100 characters',
+	"BEGIN; @{[post_elsewhere($long)]} ROLLBACK",
+	sub {
+		my $warning = lost($rollback, { %with_long_path, id => $id });
+		$warning->{hint} = 'Look for it in Experience Platform by its name.';
+		return $warning;
+	});
+($id) = elsewhere(1);
+warns(
+	'a path of 5,100 characters, and a connection',
+	"BEGIN; @{[post_elsewhere($long), create('a')]} ROLLBACK",
+	sub {
+		my ($connection) = grep { $_->{name} eq 'a' } @_;
+		my $warning = lost($rollback, { %with_long_path, id => $id }, $connection);
+		$warning->{hint} = "To delete: SELECT aep.delete_connection('$connection->{id}', 'aep');";
+		return $warning;
+	});
+my $path = '/' . 'y' x 199;
+my @ids_elsewhere = elsewhere(22);
+my $hint;
+warns(
+	'paths of 200 characters',
+	"BEGIN; @{[map { post_elsewhere($path) } @ids_elsewhere]} ROLLBACK",
+	sub {
+		my $warning = lost($rollback,
+			map { { id => $_, kind => 'object', name => '/' . 'y' x 119 . '...' } } @ids_elsewhere[ 0 .. 19 ]);
+		$hint = (warnings_shown())[0]{hint};
+		$warning->{message} =~ s/^20/22/;
+		$warning->{detail} =~ s/\.$/, and 2 more: see the server log./;
+		$warning->{hint} = $hint;
+		return $warning;
+	});
+my @statements = map { "SELECT status FROM aep.request('DELETE', '$path/$_', server => 'elsewhere');" } @ids_elsewhere;
+my $whole = () = $hint =~ /;/g;
+cmp_ok($whole, '>=', 10, 'paths of 200 characters: statements in the hint');
+is($hint, "To delete: @statements[0 .. $whole - 1]", 'paths of 200 characters: they are whole');
+waitpid($_, 0) foreach (@children);
+
+# Each entry has the texts of its server.
+my $german = "it's gr\x{fc}n";
+my $chinese = "it's \x{8c61}";
+create_server(encode('UTF-8', qq{"$_"}), dbname => $utf8) foreach ($german, $chinese);
+my %two_servers = (a => 'aep', b => q{it''s} . " gr\x{fc}n", c => 'aep', d => q{it''s} . " gr\x{fc}n");
+my $on_two_servers = join ' ', create('a'), create('b', $german), create('c'), create('d', $german);
+warns(
+	'two servers',
+	"SET client_encoding = 'UTF8'; BEGIN; $on_two_servers ROLLBACK",
+	sub { lost($rollback, map { { %$_, server => $two_servers{ $_->{name} } } } @_) },
+	dbname => $utf8);
+is( times_logged(encode('UTF-8', qr/LOG:  created base connection "[bd]" with id \S+ on server "$german"/)),
+	2, 'two servers: in the log');
+warns(
+	'two servers, and the next transaction',
+	"SET client_encoding = 'UTF8'; BEGIN; @{[create('a', $german)]} COMMIT; BEGIN; @{[create('b', $german)]} ROLLBACK",
+	sub { lost($rollback, { %{ $_[1] }, server => $two_servers{b} }) },
+	dbname => $utf8);
+warns(
+	'two servers, and a client that cannot be shown one',
+	"SET client_encoding = 'UTF8'; BEGIN; @{[create('a'), create('b', $chinese)]} "
+	  . "SET client_encoding = 'LATIN1'; ROLLBACK",
+	sub { lost($rollback, $_[0], { %{ $_[1] }, server => q{it''s ???} }) },
+	dbname => $utf8);
 
 # Ten thousand objects.
 my $start = time;

@@ -4,6 +4,7 @@ use warnings;
 
 use AepTest;
 use Encode qw(decode encode);
+use IO::Socket::INET;
 use JSON::PP;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -129,6 +130,9 @@ my %login = (dbname => $dbname, username => 'acme', password => 'xxxx');
 AepTest::create_server($node, $fake, %login);
 AepTest::create_server($node, $fake, %login, server => 'once', max_attempts => 1);
 AepTest::create_server($node, $fake, %login, server => 'refused', max_attempts => 1, base_url => $fake->url('refused'));
+AepTest::create_server($node, $fake, %login, server => 'ims', access_token => undef, token_url => $fake->url('ims'), client_secret => 'demo-client-secret');
+my $listener = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => 0, Listen => 5, Timeout => 60) or die "socket: $!";
+AepTest::create_server($node, $fake, %login, server => 'raw', max_attempts => 1, base_url => 'http://127.0.0.1:' . $listener->sockport);
 
 my $session = AepTest::open_session($node, $dbname);
 AepTest::run_sql($session, "SET client_encoding = 'UTF8'");
@@ -199,6 +203,10 @@ is(value(test_sql('status=400,code=CONNECTOR-1308,message=no%20route%20to%20%22d
 is(value(test_sql("status=$_,code=CONNECTOR-1001,message=wrong%20password")),
 	"f|CONNECTOR-1001-$_: wrong password", "the same with HTTP status $_")
   foreach (401, 403, 404, 408, 412);
+is(value("SELECT * FROM aep.test_connection('$id', 'ims')"), 't|', 'with a token of IMS');
+my $rejected = run(test_sql('status=401,code=CONNECTOR-1001,message=wrong%20password', 'ims'));
+is($rejected->{out}, 'f|CONNECTOR-1001-401: wrong password', 'the login of the connection is wrong');
+is(join(' ', map { $_->{kind} } @{ $rejected->{requests} }), 'TEST', 'not the token, which is kept');
 my $said = value(test_sql('status=400,code=CONNECTOR-1308,echo=1'));
 like($said, qr/^f\|CONNECTOR-1308-400: .*\*{8}/, 'what it says is shown');
 unlike($said, qr/demo-access-token|demo-api-key/, 'without secrets');
@@ -287,13 +295,14 @@ foreach my $call (sort keys %calls)
 	fails("$call: unknown id", '42704', $with->("'$nowhere'"), 1);
 	my %faults = (
 		'status=403' => '42501', 'notjson=1' => '08P01', 'empty=1' => '08P01', 'status=504,times=4' => '58000',
-		'status=400,code=CONNECTOR-1308,message=no%20route' => '22023');
+		'status=400,code=CONNECTOR-1308,message=no%20route' => '22023',
+		map { ("status=$_,code=CONNECTOR-1001,message=no%20route" => '08000') } (401, 403, 412));
 	foreach my $fault (sort keys %faults)
 	{
 		my $faulty = create("fault:on=EXPLORE|PREVIEW,$fault $call");
 
 		like(fails("$call: $fault", $faults{$fault}, $with->("'$faulty'") =~ s/\)$/, server => 'once')/r),
-			qr/$fault|08P01|HTTP status (?:403|504|400, code CONNECTOR-1308-400.*"no route")/, 'and says why');
+			qr/$fault|08P01|HTTP status (?:403|504|4\d\d, code CONNECTOR-\d+-4\d\d.*"no route")/, 'and says why');
 	}
 	my $result = run($with->("'" . create("fault:on=EXPLORE|PREVIEW,status=503,times=1 $call") . "'"));
 	is($result->{err}, '', "$call: asked again after 503");
@@ -378,7 +387,33 @@ is_deeply(
 	'quoted identifiers');
 is(last_query()->{object}[0], 'Odd.Schema.Tab "le', 'are sent as their names');
 fails('no such table', '42P01', "SELECT * FROM aep.compare_table('$id', 'none')", 0);
-fails('dropped meanwhile', '(?:42P01|XX000)', "SELECT * FROM aep.compare_table('$id', 4000000000::oid)", 0);
+like(fails('no such OID', '42P01', "SELECT * FROM aep.compare_table('$id', 4000000000::oid)", 0),
+	qr/relation with OID 4000000000 does not exist/, 'which it names');
+fails('no such OID, and a path', '42P01', "SELECT * FROM aep.compare_table('$id', 4000000000::oid, 'public.orders')", 1);
+
+# No lock is held while the service is asked, so the table can go meanwhile.
+sub compare_while
+{
+	my ($what, $sql) = @_;
+	my $answer = encode_json($right);
+	my $other = AepTest::open_session($node, $dbname);
+	my $pid = AepTest::run_sql($other, 'SELECT pg_backend_pid()');
+
+	AepTest::begin_sql($other, "SELECT finding FROM aep.compare_table('$id', 'going', server => 'raw') WHERE column_name = 'a_text'");
+	my $client = $listener->accept or die "$what: nobody asks";
+	my $request = '';
+	sysread($client, $request, 65536, length $request) or last while $request !~ /\r\n\r\n/;
+	is(value("SELECT count(*) FROM pg_locks WHERE pid = $pid AND relation = 'going'::regclass"), 0, "$what: no lock");
+	value("SET lock_timeout = '30s'; $sql; RESET lock_timeout");
+	print {$client} "HTTP/1.1 200 OK\r\nContent-Length: " . length($answer) . "\r\nConnection: close\r\n\r\n$answer";
+	close $client;
+	my $result = { out => AepTest::end_sql($other), err => $other->{err} };
+	AepTest::close_session($other);
+	return $result;
+}
+value('CREATE TABLE going ()');
+is(compare_while('changed', 'ALTER TABLE going ADD a_text text')->{out}, 'agrees', 'a table that changed meanwhile: as it is now');
+like(compare_while('dropped', 'DROP TABLE going')->{err}, qr/^ERROR:  42P01: relation with OID \d+ does not exist$/m, 'dropped meanwhile');
 AepTest::close_session($session);
 
 # An answer of the wrong kind is none.

@@ -20,6 +20,7 @@ my $dbname = AepTest::create_database($node, 'UTF8');
 my %login = (dbname => $dbname, username => 'mapped', password => 'sesame mapped', advertised_port => 5432);
 AepTest::create_server($node, $fake, %login);
 AepTest::create_server($node, $fake, %login, server => 'dev', sandbox => 'dev');
+AepTest::create_server($node, $fake, %login, server => 'once', max_attempts => 1);
 AepTest::create_server($node, $fake, %login, server => 'twice', max_attempts => 2);
 AepTest::create_server($node, $fake, %login, server => 'short', request_timeout => '500ms');
 AepTest::create_server($node, $fake, %login, server => 'no_login', username => undef, password => undef);
@@ -129,6 +130,10 @@ patches('a description', update("description => 'gr\x{fc}n \"1\"'"),
 is(decode('UTF-8', stored($id, 'description')), "gr\x{fc}n \"1\"", 'is there');
 is(stored($id, 'name'), 'second', 'the name is as it was');
 patches('no description', update("description => ''"), 'GET PATCH', operation('remove', '/description'));
+$result = run(update("description => ''"));
+is($result->{out}, stored($id, "id || '|' || etag"), 'no description that is not there: id and etag');
+is(kinds($result), 'GET', 'nothing is sent');
+fails('with an old etag', '40001', update("description => '', etag => '$before'"), 'GET PATCH');
 patches('a state', update("state => 'disabled'"), 'GET PATCH', operation('replace', '/state', 'disabled'));
 is(stored($id, 'state'), 'disabled', 'is disabled');
 patches(
@@ -145,9 +150,7 @@ $result = patches('given etag', update("name => 'third', etag => '$before'"), 'P
 is($result->{requests}[0]{headers}{'if-match'}, $before, 'is sent as it is');
 like(fails('a stale etag', '40001', update("name => 'x', etag => '$before'"), 'PATCH'),
 	qr/changed by somebody else meanwhile.*Supplied version=.*HINT:  Read its current etag and try again/s, 'says so');
-fails('an etag without quotes', '40001', update("name => 'x', etag => 'no quotes'"), 'PATCH');
-is(($fake->requests)[-1]{headers}{'if-match'}, 'no quotes', 'is sent as it is');
-fails("an etag that is none", '22023', update("name => 'x', etag => $_"), '') foreach (q{''}, q{E'"a\nb"'}, q{repeat('x', 300)});
+fails("an etag that is none", '22023', update("name => 'x', etag => $_"), '') foreach (q{''}, q{'no quotes'}, q{E'"a\nb"'}, q{repeat('x', 300)});
 is(stored($id, 'name'), 'third', 'none of them changed anything');
 fails('another wins meanwhile', '40001',
 	update("name => 'x', etag => (SELECT '$before' FROM aep.update_connection('$id', description => 'meanwhile'))"), 'GET PATCH PATCH');
@@ -209,7 +212,7 @@ patches('no login needed', update("name => 'fifth', server => 'no_login'"), 'GET
 sub patch_fault
 {
 	my ($fault, $kinds, $server) = @_;
-	my $of = create("fault:on=PATCH,$fault");
+	my $of = create('fault:' . $fault =~ s/(^|;)/$1on=PATCH,/gr);
 	my $result = run(update("description => 'changed', server => '" . ($server // 'aep') . "'", $of));
 	my @patches = grep { $_->{kind} eq 'PATCH' } @{ $result->{requests} };
 	my @sent = uniq map { "$_->{headers}{'if-match'} $_->{body_sha256}" } @patches;
@@ -235,6 +238,17 @@ foreach my $fault ('close=before', 'close=mid_body', 'reset=before', 'truncate=3
 }
 like(patch_fault('stall=mid_body,processed=0', 'GET PATCH', 'short')->{err}, qr/^ERROR:  08007:/, 'no answer at all');
 like(patch_fault('status=503', 'GET PATCH PATCH', 'twice')->{err}, qr/^ERROR:  58000:/, 'always 503');
+foreach my $status (502, 504)
+{
+	my $result = patch_fault("status=$status,processed=1", 'GET PATCH', 'once');
+
+	like($result->{err}, qr/^ERROR:  08007: .*the outcome is unknown$/m, "PATCH, $status: 08007");
+	like($result->{err}, qr/^HINT:  The request may have been carried out\./m, "PATCH, $status: says so");
+	is($result->{changed}, 'changed', "PATCH, $status: since it was carried out");
+}
+like(patch_fault("status=$_", 'GET PATCH', 'once')->{err}, qr/^ERROR:  58000: .*did not carry it out$/m, "PATCH, $_: 58000") foreach (500, 503);
+like(patch_fault("$_;status=500", 'GET PATCH PATCH')->{err}, qr/^ERROR:  08007: .*the outcome is unknown$/m, "PATCH, $_, then 500: 08007")
+  foreach ('reset=before,times=1', 'status=504,processed=1,times=1');
 like(patch_fault('status=412', 'GET PATCH')->{err}, qr/^ERROR:  40001:/, '412 is not tried again');
 like(patch_fault('status=409', 'GET PATCH')->{err}, qr/^ERROR:  42710:/, 'nor is 409');
 like(patch_fault("$_=1", 'GET PATCH')->{err}, qr/^ERROR:  08P01:.*The request may have been carried out/s, "an answer that is none: $_")
@@ -301,6 +315,10 @@ foreach my $fault ('die_kept=1', 'status=503', 'status=429', 'reset=before,proce
 }
 fails('no answer at all', '08007', delete_sql(create('fault:on=DELETE,stall=before_headers'), 'short'), 'DELETE');
 fails('always 503', '58000', delete_sql(create('fault:on=DELETE,status=503'), 'twice'), 'DELETE DELETE');
+fails("DELETE, $_", '08007', delete_sql(create("fault:on=DELETE,status=$_"), 'once'), 'DELETE') foreach (502, 504);
+fails("DELETE, $_", '58000', delete_sql(create("fault:on=DELETE,status=$_"), 'once'), 'DELETE') foreach (500, 503);
+fails("DELETE, $_, then 500", '08007', delete_sql(create("fault:on=DELETE,$_;on=DELETE,status=500")), 'DELETE DELETE')
+  foreach ('reset=before,processed=0,times=1', 'status=504,times=1');
 fails('403', '42501', delete_sql(create('fault:on=DELETE,status=403')), 'DELETE');
 foreach my $status (200, 202, 204)
 {
@@ -387,6 +405,9 @@ foreach my $argument (sort keys %differences)
 }
 value("SELECT id FROM aep.update_connection('$created->{id}', state => 'disabled')");
 ensure("name => 'e'", 'updated', 'LIST PATCH', operation('replace', '/state', 'enabled'));
+value("SELECT status FROM aep.request('PATCH', '/flowservice/connections/$created->{id}', headers => '{\"If-Match\": \"*\"}',"
+	  . q{ body => '[{"op": "replace", "path": "/state", "value": "initializing"}]')});
+ensure("name => 'e'", 'unchanged', 'LIST');
 ensure("name => 'e', password => 'sesame other'", 'unchanged', 'LIST');
 ensure("name => 'e', password => 'sesame other', replace_credentials => true",
 	'updated', 'LIST PATCH', params(password => 'sesame other'));
@@ -412,6 +433,8 @@ fails('no password', '22004', "SELECT * FROM aep.ensure_base_connection(name => 
 fails('a bad port', '22023', "SELECT * FROM aep.ensure_base_connection(name => 'e', port => 0)", '');
 fails('a list that fails', '42501', "SELECT * FROM aep.ensure_base_connection(name => 'fault:on=LIST,status=403 e')", 'LIST');
 fails('a create that fails', '22023', "SELECT * FROM aep.ensure_base_connection(name => 'fault:status=400 e')", 'LIST POST');
+fails("a create answered with $_", '08007', "SELECT * FROM aep.ensure_base_connection(name => 'fault:status=$_ e')", 'LIST POST') foreach (502, 504);
+fails("a create answered with $_", '58000', "SELECT * FROM aep.ensure_base_connection(name => 'fault:status=$_ e')", 'LIST POST') foreach (500, 503);
 fails('a create with unknown outcome', '08007', "SELECT * FROM aep.ensure_base_connection(name => 'fault:close=before e')", 'LIST POST');
 ensure("name => 'fault:close=before e'", 'unchanged', 'LIST');
 ensure("name => 'fault:on=PATCH,status=503,times=1 e'", 'created', 'LIST POST');

@@ -238,6 +238,41 @@ $result = batch('no_second_token', names('ta', 'fault:status=401 tb', 'tc'));
 is(outcomes($result), 'id 28000 28000', 'no second token: costs no other item its id');
 is(scalar(grep { $_->{kind} eq 'TOKEN' } @{ $result->{requests} }), 2, 'no second token: nobody asks again');
 
+# Nor does anybody sleep whom nothing wakes up: in a session of its own, where no
+# timer of PostgreSQL's is set that would.
+sub no_second_token
+{
+	my ($what, $concurrency, $service, $no, @names) = @_;
+	my ($main, $shared) = ($session, $fake);
+	my $server = 'once_' . $what =~ s/\W/_/gr;
+
+	AepTest::create_server($node, $service, %login, server => $server, access_token => undef, token_url => $service->url('ims'),
+		client_secret => "fault:after=1,$no sesame $what", concurrency => $concurrency);
+	$session = AepTest::open_session($node, undef, $node->connstr('postgres') . " options='-c statement_timeout=30s'");
+	$fake = $service;
+	my $result = batch($server, names(@names));
+	AepTest::close_session($session);
+	($session, $fake) = ($main, $shared);
+	my %made = map { $_->{name} => 1 } grep { $_->{created} } @{ $result->{requests} };
+	is(outcomes($result), join(' ', map { $made{$_} ? 'id' : '28000' } @names), "$what: an id for what was made, 28000 for the others");
+	is(scalar(grep { $_->{kind} eq 'TOKEN' } @{ $result->{requests} }), 2, "$what: one more token is asked for");
+	return $result;
+}
+my @later = map { "later $_" } 1 .. 38;
+$result = no_second_token('an early 401', 2, $fake, 'status=400', 'early', 'fault:status=401 early', @later);
+like(outcomes($result), qr/^id 28000 /, 'an early 401: what was on its way is made');
+cmp_ok(scalar(grep { $_->{id} } @{ $result->{rows} }), '<', 39, 'an early 401: what was not is not');
+$result = no_second_token('401 at once', 1, $fake, 'status=400', 'fault:status=401 at once', @later);
+is(outcomes($result), join(' ', ('28000') x 39), '401 at once: all are refused');
+no_second_token('401 at the end', 2, $fake, 'status=400', 'last but one', 'fault:status=401 last');
+my $brief = AepTest::start_fake('--token-life', 2);
+$result = no_second_token('an expired token', 2, $brief, 'status=400', 'fault:delay=2.2 a', 'fault:delay=2.2 b', @later);
+like(outcomes($result), qr/(?: 28000){38}$/, 'an expired token: all later ones are refused');
+like($result->{rows}[39]{message}, qr/^could not fetch an access token on server "once_an_expired_token": the credential was refused/, 'and told why');
+
+no_second_token('a slow refusal', 2, $fake, 'status=400,delay=2', 'fault:delay=0.5 ends meanwhile', 'fault:status=401 asks');
+no_second_token('many at once', 16, $fake, 'status=400', map { "fault:status=401,delay=0.5 many $_" } 1 .. 16);
+
 # One answer that is lost
 $result = batch('short', names('p', 'fault:stall=before_headers q', 'r', 'fault:close=mid_body s', 't'));
 is(outcomes($result), 'id 08007 id 08007 id', 'a lost answer is one item\'s');

@@ -187,7 +187,7 @@ foreach my $reserved (
 		qr/The header "\L$reserved\E" is set by the extension/, 'says so');
 }
 foreach my $bad ('[]', '"X: y"', '{"X": null}', '{"X": {"y": "z"}}', '{"": "x"}', '{"X Y": "z"}', '{"X:": "z"}', '{"X\r\nY": "z"}', '{"X": "a\r\nY: z"}',
-	'{"X": "a\nb"}', "{\"X\": \"gr\x{fc}n\"}", '{"X": "\u0001"}', '{"If-Match": "a\nb"}', "{\"\x{fc}\": \"x\"}")
+	'{"X": "a\nb"}', "{\"X\": \"gr\x{fc}n\"}", '{"X": "\u0001"}', '{"If-Match": "a\nb"}', "{\"\x{fc}\": \"x\"}", '{"If-Match": ""}', '{"if-match": "  "}', '{"X": ""}', '{"X": " "}', '{"X": ["a", ""]}', '{"Accept": ""}')
 {
 	fails("headers $bad", '22023', request_sql('GET', '/x', 'headers => ' . AepTest::literal($bad)), 0);
 }
@@ -239,7 +239,12 @@ repeats('DELETE', '503 204', 'DELETE', 'DELETE', 'status=503,times=1');
 repeats('DELETE', '504 404', 'DELETE', 'DELETE', 'status=504,times=1,processed=1');
 repeats('PATCH without If-Match', '503', 'PATCH', 'PATCH', 'status=503,times=1', $patch);
 repeats('PATCH without If-Match', '429 400', 'PATCH', 'PATCH', 'status=429,times=1', $patch);
-repeats('PATCH with If-Match', '503 412', 'PATCH', 'PATCH', 'status=503,times=1', qq{$patch, headers => '{"If-Match": "\\"x\\""}'});
+fails('PATCH with If-Match, 503 and 412', '08007',
+	request_sql('PATCH', create('fault:on=PATCH,status=503,times=1'), qq{$patch, headers => '{"If-Match": "\\"x\\""}'}), 2);
+my $any = q{headers => '{"If-Match": "*"}'};
+$row = repeats('PATCH of any version', '503', 'PATCH', 'PATCH', 'status=503,times=1', "$patch, $any");
+is($row->{sent}[0]{headers}{'if-match'}, '*', 'says so');
+fails('PATCH of any version, no answer', '08007', request_sql('PATCH', create('fault:on=PATCH,reset=before,times=1'), "$patch, $any"), 1);
 $row = request('POST', $connections, 'body => ' . json_literal(body_of('fault:status=503,times=1 x')));
 is(join(' ', map { $_->{status} } @{ $row->{sent} }), '503', 'POST, 503: not again');
 $row = request('POST', $connections, 'body => ' . json_literal(body_of('fault:status=429,times=1 x')));
@@ -297,7 +302,7 @@ $lost = warning_of('a slash at the end', post_sql('lost', 'aep', "$connections/"
 is(run($deletion)->{err}, '', 'what it proposes works too');
 like(warning_of('no answer', post_sql('fault:reset=before x', 'once'), '08007')->{detail}, qr/outcome unknown/, 'an outcome that is unknown');
 like(warning_of('504', post_sql('fault:status=504 x', 'once'))->{detail}, qr/outcome unknown/, 'a gateway that gave up');
-like(warning_of('no id', post_sql('fault:noid=1 x'))->{detail}, qr/outcome unknown/, 'an answer without id');
+like(warning_of('no id', post_sql('fault:noid=1 x'))->{detail}, qr/id unknown/, 'an answer without id');
 foreach my $fault ('status=400', 'status=429', 'status=500')
 {
 	is(warning_of($fault, post_sql("fault:$fault y", 'once'))->{detail}, undef, "$fault: nothing was created");
@@ -381,12 +386,39 @@ foreach my $what (sort keys %bodies)
 	ok(ref $expected ? $found =~ $expected : $found eq $expected, "$what: the body") or diag substr($found, 0, 200);
 }
 
+# What PostgreSQL's reader would refuse, or take a lot of memory for, is a text,
+# and no error that would show the statement.
+my %sizes = (
+	'many digits' => [ '[0.' . '1' x 20_000 . ']', 'string', 20_006 ],
+	'many digits before the point' => [ '[' . '1' x 20_000 . ']', 'string', 20_004 ],
+	'many digits and an exponent' => [ '[0.' . '1' x 5_000 . 'e-9000]', 'string', 5_012 ],
+	'many values' => [ '[0' . ',0' x 3_999_998 . ']', 'array', 3 * 3_999_999 ],
+	'too many values' => [ '[0' . ',0' x 3_999_999 . ']', 'string', 2 * 4_000_000 + 3 ]);
+foreach my $what (sort keys %sizes)
+{
+	my ($body, $type, $length) = @{ $sizes{$what} };
+
+	answering("HTTP/1.1 200 OK\r\nContent-Length: " . length($body) . "\r\nConnection: close\r\n\r\n$body");
+	my $result = run('SELECT jsonb_typeof(body), length(body::text) FROM (' . request_sql('POST', '/x/search', q{body => '{"password": "sesame open"}', server => 'raw'})
+		  =~ s/to_jsonb\(r\)/body/r . ') AS answer');
+	is($result->{err}, '', "$what: no error");
+	is($result->{out}, "$type|$length", "$what: $type");
+}
+
 # A POST elsewhere: whatever the warning proposes does not lead astray.
 my $made = '11111111-2222-3333-4444-555555555555';
 answering("HTTP/1.1 201 Created\r\nContent-Length: 45\r\nConnection: close\r\n\r\n{\"id\":\"$made\"}");
 $lost = warning_of('another service', request_sql('POST', '/catalog/things', "body => '{}', server => 'raw'"));
 like($lost->{detail}, qr/$made/, 'a rollback names an id of another service');
 unlike($lost->{hint}, qr{/flowservice}, 'which is not deleted in Flow Service');
+foreach my $case ([ qq({"items":[{"id":"$made","etag":"x"}]}), $made, 'in a list' ], [ '["@/dataSets/5c8c3c555033b814b69f947f"]', 'id unknown', 'not at all' ])
+{
+	my ($body, $detail, $what) = @$case;
+
+	answering("HTTP/1.1 201 Created\r\nContent-Length: " . length($body) . "\r\nConnection: close\r\n\r\n$body");
+	like(warning_of("names it $what", request_sql('POST', '/catalog/things', "body => '{}', server => 'raw'"))->{detail}, qr/\Q$detail/, "an answer that names it $what");
+	unlike(slurp_file($node->logfile), qr{outcome unknown: create object "/catalog/things"}, 'is an answer');
+}
 waitpid($_, 0) foreach (@children);
 
 # Another encoding

@@ -359,7 +359,10 @@ def test_error_faults(fake, results):
                   'http://x/')
     seen = [fake.create('fault:after=1,times=2,status=500')[0] for _ in range(5)]
     results.equal('after and times', seen, [201, 500, 500, 201, 201])
-    for fault in ('statsu=500', 'close=sometimes', 'on=PUSH'):
+    name = 'fault:on=POST|GET,status=404,times=1;after=2,status=502;status=503'
+    seen = [fake.create(name)[0] for _ in range(3)]
+    results.equal('several faults', seen, [404, 503, 502])
+    for fault in ('statsu=500', 'close=sometimes', 'on=PUSH', 'status=500;statsu=500'):
         results.equal('a misspelt fault', fake.create('fault:' + fault)[0], 599)
     identifier = fake.create('fault:on=GET|TEST,status=500')[1]['id']
     seen = [fake.call('GET', f'{CONNECTIONS}/{identifier}{end}')[0]
@@ -376,7 +379,8 @@ def test_answer_faults(fake, results):
             ('notjson=1', rb'not JSON'), ('noid=1', rb'^{"etag"'), ('badid=1', rb'not-a-uuid'),
             ('nulid=1', rb'\\u0000"'), ('surrogate=1', rb'\\ud800"'), ('badutf8=1', rb'\xff"'),
             ('dupid=1', rb'"id".*"id"'), ('idcase=1', rb'"ID"'), ('deep=5000', rb'\[{5000}'),
-            ('empty=1', rb'^$'), ('huge=200000', rb'x{199990}'),
+            ('empty=1', rb'^$'), ('html=1,message=a%26b', rb'^<html>.*a&amp;b'),
+            ('huge=200000', rb'x{199990}'),
             ('huge=200000,chunked=1', rb'x{199990}')):
         client = fake.open()
         client.request('POST', CONNECTIONS, json.dumps(connection('fault:' + fault)),

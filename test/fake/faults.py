@@ -4,7 +4,8 @@ A connection named "fault:status=503,times=2 anything" fails as it says.  So
 tests need no control channel, run in parallel, and explain themselves.  Values
 are percent-encoded; the text after the first blank only makes names distinct.
 A request on an existing object goes by the stored name, a list by its filter
-"name==...", a token request by the client secret.
+"name==...", a token request by the client secret.  Of several faults, with a
+semicolon between them, the first that holds for the request is met.
 
 when
   on=KIND|KIND     POST (default), GET, PATCH, DELETE, LIST, COUNT, SEARCH, TEST,
@@ -22,6 +23,7 @@ errors
   redirect=URL
 answers that are not as expected: see mangled.py
   notjson noid badid nulid surrogate badutf8 dupid idcase noetag empty =1
+  html=1           a page with the text of message=
   deep=N           in N arrays;  huge=N, with chunked=1: N bytes more
   gzip=N           N bytes, packed
 exchanges that break: see transport.py
@@ -139,23 +141,29 @@ class Faults:
         """The fault that holds for this request, or None."""
         if not isinstance(name, str) or not name.startswith(PREFIX):
             return None
-        fault = _parse(name)
         default = 'TOKEN' if kind == 'TOKEN' else 'POST'
-        if kind not in fault.get('on', default).split('|'):
+        faults = [fault for fault in _parse_all(name)
+                  if kind in fault.get('on', default).split('|')]
+        if not faults:
             return None
         with self._lock:
             met = self._met.get((kind, name), 0)
             self._met[kind, name] = met + 1
-        first = int(fault.get('after', '0'))
-        if met < first or ('times' in fault and met >= first + int(fault['times'])):
-            return None
-        return fault
+        for fault in faults:
+            first = int(fault.get('after', '0'))
+            if met >= first and ('times' not in fault or met < first + int(fault['times'])):
+                return fault
+        return None
 
 
-def _parse(name):
-    fault = Fault()
+def _parse_all(name):
     words = name[len(PREFIX):].split(None, 1)
-    for pair in (words[0].split(',') if words else ()):
+    return [_parse(text) for text in (words[0].split(';') if words else ())]
+
+
+def _parse(text):
+    fault = Fault()
+    for pair in text.split(','):
         key, _, value = pair.partition('=')
         if not _is_known(key, value):
             # A misspelt fault must not pass for a service that works, or is broken.

@@ -33,6 +33,8 @@ class Request:
         self.headers = headers
         self.body = b''
         self.path, _, self.query_text = target.partition('?')
+        if '+' in self.query_text:
+            raise BadRequest('a blank in a query is %20; forms alone have +')
         try:
             pairs = urllib.parse.parse_qsl(
                 self.query_text, keep_blank_values=True, errors='strict')

@@ -1,10 +1,11 @@
 """Successful answers that are not what a client expects."""
 
 import gzip
+import html
 import json
 
 MANGLED = {'notjson', 'noid', 'badid', 'nulid', 'surrogate', 'badutf8', 'dupid', 'idcase',
-           'noetag', 'empty', 'chunked'}
+           'noetag', 'empty', 'html', 'chunked'}
 SIZED = {'deep', 'huge', 'gzip'}
 
 # Stands for bytes that json.dumps() would not write; replaced afterwards.
@@ -18,6 +19,10 @@ def mangle(fault, answer):
         return
     if 'empty' in fault:
         answer.body = b''
+        return
+    if 'html' in fault:
+        page = f"<html><body>{html.escape(fault.get('message', 'a page'))}</body></html>\n"
+        answer.body, answer.content_type = page.encode(), 'text/html'
         return
     if 'notjson' in fault:
         answer.body = b'{"id": this is not JSON'

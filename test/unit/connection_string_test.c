@@ -21,7 +21,8 @@ test_ssl_mode(void)
 		{"PREFER", "Prefer"},
 		{"require", "Require"},
 		{"Verify Ca", "Verify Ca"},
-		{"Verify-Ca", "Verify Ca"},
+		{"Verify-Ca", "Verify-Ca"},
+		{"Verify-Full", "Verify-Full"},
 		{"verify-ca", "Verify Ca"},
 		{"VERIFYCA", "Verify Ca"},
 		{"verify_full", "Verify Full"},
@@ -163,6 +164,7 @@ test_connection_string(void)
 		{"Require", EXAMPLE ";EncryptionMethod=1;ValidateServerCertificate=0"},
 		{"Verify Ca", EXAMPLE ";EncryptionMethod=1;ValidateServerCertificate=1"},
 		{"Verify Full", EXAMPLE ";EncryptionMethod=1;ValidateServerCertificate=1"},
+		{"Verify-Full", EXAMPLE ";EncryptionMethod=1;ValidateServerCertificate=1"},
 	};
 
 	for (size_t i = 0; i < lengthof(cases); i++)

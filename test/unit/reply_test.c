@@ -450,6 +450,49 @@ test_large(void)
 	}
 }
 
+/* What goes on to PostgreSQL's reader, which raises an error beyond limits of its own. */
+static void
+test_text_limits(void)
+{
+	/* of so many the text is taken, but not of one more */
+	static const struct
+	{
+		const char *name;
+		const char *begin;
+		const char *text;
+		size_t count;
+		const char *end;
+	} limits[] = {
+		{"digits", "[", "1", 5000, "]"},
+		{"digits behind the point", "[-0.", "1", 4999, "]"},
+		{"digits and an exponent", "[1.5", "1", 4993, "e-10000]"},
+		{"digits of the second number", "[1.5e3,", "1", 5000, "]"},
+		{"zeros of an exponent", "[1e", "0", 4999, "]"},
+		{"zeros of many exponents", "[0", ",1e10000", 10000, "]"},
+		{"elements", "[0", ",0", 3999998, "]"},
+		{"members", "{\"a\":0", ",\"a\":0", 3999998, "}"},
+		{"empty arrays", "[0", ",[]", 1999999, "]"},
+		{"levels", "", "[", 4000, "]"},
+		{"levels of objects", "", "{\"a\":", 4000, "}"},
+	};
+
+	for (size_t i = 0; i < lengthof(limits); i++)
+	{
+		for (size_t more = 0; more <= 1; more++)
+		{
+			char *body =
+				repeat(limits[i].begin, limits[i].text, limits[i].count + more, limits[i].end);
+
+			ok(aep_reply_text(body, strlen(body)) ==
+				   (more == 0 ? AEP_REPLY_OK : AEP_REPLY_NOT_JSON),
+			   "%zu %s", limits[i].count + more, limits[i].name);
+			free(body);
+		}
+	}
+	ok(aep_reply_text(BODY("[1e10000]")) == AEP_REPLY_OK, "an exponent");
+	ok(aep_reply_text(BODY("[1e10001]")) == AEP_REPLY_NOT_JSON, "one too large");
+}
+
 static void
 test_nesting(void)
 {
@@ -529,6 +572,7 @@ main(void)
 	test_status_text();
 	test_error();
 	test_large();
+	test_text_limits();
 	test_nesting();
 	test_memory();
 	return tap_end();
