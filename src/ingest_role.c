@@ -93,11 +93,23 @@ run(const char *format, ...)
 	pfree(sql.data);
 }
 
-/* A table of the argument is gone.  With it went what was granted on it. */
+/* GRANT or REVOKE of one table, and of the schema that it was in. */
 static void
-table_is_gone(bool grant)
+change_table(Oid table, Oid schema, bool grant, const char *role)
 {
-	if (grant)
+	const char *verb = grant ? "GRANT" : "REVOKE";
+	const char *preposition = grant ? "TO" : "FROM";
+	char *granted = get_namespace_name(schema);
+	char *current = get_namespace_name(get_rel_namespace(table));
+	char *name = get_rel_name(table);
+
+	if (granted != NULL)
+		run("%s USAGE ON SCHEMA %s %s %s", verb, quote_identifier(granted), preposition, role);
+	if (name != NULL && current != NULL)
+		run("%s SELECT ON TABLE %s %s %s", verb, quote_qualified_identifier(current, name),
+			preposition, role);
+	/* what was granted on what is gone went with it */
+	if (grant && (granted == NULL || name == NULL || current == NULL))
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
 						errmsg("a table of argument \"tables\" was dropped meanwhile")));
 }
@@ -113,6 +125,7 @@ change_privileges(const AepIngestGrants *grants, bool grant)
 	const char *preposition = grant ? "TO" : "FROM";
 	const char *role = quote_identifier(grants->role_name);
 	ListCell *cell;
+	ListCell *schema_of;
 
 	run("%s CONNECT ON DATABASE %s %s %s", verb, quote_identifier(grants->database), preposition,
 		role);
@@ -128,21 +141,8 @@ change_privileges(const AepIngestGrants *grants, bool grant)
 			run("ALTER DEFAULT PRIVILEGES IN SCHEMA %s %s SELECT ON TABLES %s %s", schema, verb,
 				preposition, role);
 	}
-	foreach (cell, grants->tables)
-	{
-		Oid table = lfirst_oid(cell);
-		char *schema = get_namespace_name(get_rel_namespace(table));
-		char *name = get_rel_name(table);
-
-		if (schema == NULL || name == NULL)
-		{
-			table_is_gone(grant);
-			continue;
-		}
-		run("%s USAGE ON SCHEMA %s %s %s", verb, quote_identifier(schema), preposition, role);
-		run("%s SELECT ON TABLE %s %s %s", verb, quote_qualified_identifier(schema, name),
-			preposition, role);
-	}
+	forboth(cell, grants->tables, schema_of, grants->table_schemas)
+		change_table(lfirst_oid(cell), lfirst_oid(schema_of), grant, role);
 }
 
 pg_noreturn static void missing_privilege(const char *privilege, const char *object);

@@ -21,7 +21,8 @@ typedef struct AepIngestGrants
 	const char *role_name;
 	const char *database; /* the current one */
 	List *schemas;		  /* names: USAGE, and SELECT on all tables */
-	List *tables;		  /* Oids: SELECT, and USAGE on their schemas */
+	List *tables;		  /* Oids: SELECT, and USAGE on the schemas ... */
+	List *table_schemas;  /* ... that they are in, Oids in the same order */
 	bool default_privileges;
 } AepIngestGrants;
 

@@ -204,8 +204,8 @@ static const Check checks[] = {
 	{NULL, "SELECT format('the server uses all %s connections that are not reserved', "
 		   "current_setting('max_connections')), "
 		   "'ALTER SYSTEM SET max_connections = ...; then restart the server' "
-		   /* the type of others' sessions may be hidden, their user never is */
-		   "WHERE (SELECT count(*) FROM pg_stat_activity a WHERE a.usesysid IS NOT NULL "
+		   /* the type of others' sessions may be hidden, their database never is */
+		   "WHERE (SELECT count(*) FROM pg_stat_activity a WHERE a.datid IS NOT NULL "
 		   "AND coalesce(a.backend_type, 'client backend') = 'client backend') "
 		   ">= current_setting('max_connections')::int "
 		   "- current_setting('superuser_reserved_connections')::int "

@@ -96,6 +96,8 @@ read_grants(FunctionCallInfo fcinfo, AepIngestGrants *grants)
 		if (get_rel_name(DatumGetObjectId(elements[i])) == NULL)
 			aep_argument_refused("tables", "It holds a table that does not exist.", NULL);
 		grants->tables = lappend_oid(grants->tables, DatumGetObjectId(elements[i]));
+		grants->table_schemas =
+			lappend_oid(grants->table_schemas, get_rel_namespace(DatumGetObjectId(elements[i])));
 	}
 }
 

@@ -3,6 +3,9 @@ use strict;
 use warnings;
 
 use AepTest;
+use IO::Select;
+use IO::Socket::INET;
+use POSIX ();
 use PostgreSQL::Test::Utils;
 use Test::More;
 
@@ -50,6 +53,24 @@ AepTest::create_server(
 	access_token  => undef,
 	client_secret => 'wrong-client-secret',
 	token_url     => $fake->url('ims'));
+AepTest::create_server(
+	$node, $fake,
+	server        => 'no_second_token',
+	access_token  => undef,
+	client_secret => 'fault:after=1,status=400',
+	token_url     => $fake->url('ims'));
+
+# These lead to a gate before the fake.
+my $gate     = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 16) or die "gate: $!";
+my $gate_url = 'https://localhost:' . $gate->sockport;
+my %gated    = (base_url => $gate_url, connect_timeout => '300s', request_timeout => '300s');
+AepTest::create_server($node, $fake, %gated, server => 'gated');
+AepTest::create_server(
+	$node, $fake, %gated,
+	server        => 'gated_token',
+	access_token  => undef,
+	client_secret => 'demo-client-secret',
+	token_url     => $fake->url('ims') =~ s{^https://[^/]+}{$gate_url}r);
 AepTest::create_server($node, $fake, server => 'incomplete', api_key => undef);
 AepTest::create_server(
 	$node, $fake,
@@ -390,6 +411,24 @@ foreach my $right (
 	finds_nothing($id, $right);
 }
 
+# regular expressions, since 16
+foreach my $expression (
+	'host all /^reader_ 0.0.0.0/0 scram-sha-256',
+	'host /^post.*s$ all 0.0.0.0/0 scram-sha-256')
+{
+	set_hba($expression);
+	if ($node->pg_version >= 16)
+	{
+		finds_nothing($id, $expression);
+	}
+	else
+	{
+		finds($id, qr/^pg_hba\.conf has no line/, qr/./, "$expression is a name");
+	}
+}
+set_hba('host all /^writer_ 0.0.0.0/0 md5', 'host /^other all 0.0.0.0/0 md5');
+finds($id, qr/^pg_hba\.conf has no line/, qr/./, 'expressions for others');
+
 # The first line that fits decides: those that reject are in the way, unless they
 # are about others, about some addresses only, or leave another way in.
 my $good     = 'host all all 0.0.0.0/0 scram-sha-256';
@@ -577,6 +616,22 @@ finds($id, qr/^table office\.shown does not exist$/, qr/^CREATE it, or /, 'a tab
 query('ALTER TABLE office.renamed RENAME TO shown');
 finds_nothing($id, 'the table is back');
 
+# in a query that has parallel workers, and writes
+my $parallel = AepTest::open_session($node);
+AepTest::run_sql($parallel,
+	'SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0'
+);
+foreach my $call ('aep.ingest_role_status()', "aep.check_ingest_role('$id')")
+{
+	my ($what) = $call =~ /^([\w.]+)/;
+	my $sql =
+	  "CREATE TABLE vault.written AS SELECT f.*, (SELECT count(*) FROM vault.gold) FROM $call AS f";
+
+	like(run("EXPLAIN (COSTS OFF) $sql", $parallel)->{out}, qr/Gather/, "$what: a parallel plan");
+	is(run("$sql; DROP TABLE vault.written", $parallel)->{err}, '', "$what: no error in it");
+}
+AepTest::close_session($parallel);
+
 # who may look
 like(
 	run("SELECT * FROM aep.check_ingest_role('$nowhere')")->{err},
@@ -620,6 +675,27 @@ is( login($odd_login->{username}, $odd_login->{password}, q{SELECT id FROM "Sch;
 query(
 	q{ALTER DEFAULT PRIVILEGES IN SCHEMA "Sch;""ema" REVOKE SELECT ON TABLES FROM "Odd ""Role's"});
 
+# With other quotes than now
+query('SET quote_all_identifiers = on');
+my $quoted = create("'quoted', tables => '{office.shown}'");
+query('RESET quote_all_identifiers');
+is( query("SELECT granted_tables FROM aep.ingest_role WHERE role_name = 'quoted'"),
+	'{"\\"office\\".\\"shown\\""}',
+	'quotes that were needless');
+finds_nothing($quoted, 'needless quotes');
+query('REVOKE SELECT ON office.shown FROM quoted');
+finds_and_mends(
+	$quoted,
+	qr/^login quoted_a may not read office\.shown$/,
+	qr/^GRANT SELECT ON TABLE office\.shown TO quoted$/,
+	'needless quotes, SELECT');
+query('ALTER TABLE office.shown RENAME TO renamed');
+is_deeply(
+	[ map { $_->[0] } findings($quoted) ],
+	['table "office"."shown" does not exist'],
+	'needless quotes, a table that is gone');
+query('ALTER TABLE office.renamed RENAME TO shown');
+
 # Refused for sure: all is taken back
 
 leaves_nothing(
@@ -639,9 +715,132 @@ leaves_nothing(
 	'not connected',
 	"CALL aep.create_ingest_role('refused', server => 'refused')",
 	qr/ERROR:  08001: /);
+leaves_nothing(
+	'no second token',
+	"CALL aep.create_ingest_role('refused', '{shop}', name => 'fault:status=401', server => 'no_second_token')",
+	qr/ERROR:  28000: could not fetch an access token/,
+	3);
 my $again = create("'refused', '{shop}', name => 'Refused'");
 is(login('refused_a', $passwords[-1], 'SELECT id FROM shop.orders')->{out},
 	1, 'the same again, and it works');
+
+# The same, but what was granted on changes before the answer
+
+# Passes one connection on to the fake, in a process of its own.
+my $keeper;
+
+sub open_gate
+{
+	my ($port) = $fake->url =~ /:(\d+)/;
+
+	$keeper = fork() // die "fork: $!";
+	return if $keeper;
+	my $client  = $gate->accept;
+	my $service = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port);
+	my %other   = ($client => $service, $service => $client);
+	my $select  = IO::Select->new($client, $service);
+	while (my @ready = $select->can_read)
+	{
+		foreach my $socket (@ready)
+		{
+			sysread($socket, my $bytes, 65536) or POSIX::_exit(0);
+			syswrite($other{$socket}, $bytes);
+		}
+	}
+	POSIX::_exit(0);
+}
+
+sub close_gate
+{
+	kill 'KILL', $keeper;
+	waitpid($keeper, 0);
+	$keeper = undef;
+	return;
+}
+
+END
+{
+	local $?;
+	close_gate() if $keeper;
+}
+
+sub run_meanwhile
+{
+	my ($sql, $meanwhile, $what) = @_;
+	my $other    = AepTest::open_session($node);
+	my $pid      = AepTest::run_sql($other, 'SELECT pg_backend_pid()');
+	my $activity = "SELECT wait_event_type FROM pg_stat_activity WHERE pid = $pid";
+	my $requests = $fake->requests;
+
+	query(  'CREATE SCHEMA fleeting; CREATE TABLE fleeting.goods AS SELECT 10 AS id; '
+		  . 'CREATE TABLE fleeting.more AS SELECT 11 AS id');
+	AepTest::begin_sql($other, $sql);
+	ok( AepTest::wait_until(sub { AepTest::run_sql($session, $activity) eq 'Extension' }),
+		"$what: it waits");
+	AepTest::run_sql($session, $meanwhile);
+	unlike($session->{err}, qr/ERROR/, "$what: meanwhile");
+	open_gate();
+	AepTest::end_sql($other);
+	AepTest::close_session($other);
+	close_gate();
+	query('DROP SCHEMA IF EXISTS fleeting CASCADE');
+	my @came = $fake->requests($requests);
+	push @passwords, map { $_->{body}{auth}{params}{password} // () } @came;
+	$seen .= $other->{err};
+	return { err => $other->{err}, requests => \@came };
+}
+
+my %meanwhile = (
+	'a table that is dropped' => [ "tables => '{fleeting.goods}'", 'DROP TABLE fleeting.goods' ],
+	'one of two tables that is dropped' =>
+	  [ "tables => '{fleeting.goods,fleeting.more}'", 'DROP TABLE fleeting.goods' ],
+	'a table that is moved' =>
+	  [ "tables => '{fleeting.goods}'", 'ALTER TABLE fleeting.goods SET SCHEMA office' ],
+	'a table whose schema is dropped' =>
+	  [ "tables => '{office.shown,fleeting.goods}'", 'DROP SCHEMA fleeting CASCADE' ],
+	'a schema that is dropped' => [
+		"schemas => '{shop,fleeting}', default_privileges => true", 'DROP SCHEMA fleeting CASCADE'
+	]);
+foreach my $what (sort keys %meanwhile)
+{
+	my ($arguments, $sql) = @{ $meanwhile{$what} };
+	my $role   = $what =~ s/ /_/gr;
+	my $before = traces();
+	my $result = run_meanwhile(
+		"CALL aep.create_ingest_role('$role', $arguments, name => 'fault:status=400', server => 'gated')",
+		$sql, $what);
+
+	like($result->{err}, qr/ERROR:  22023: could not create base connection/, "$what: the error");
+	unlike($result->{err}, qr/HINT:  The roles/, "$what: no hint");
+	query('DROP TABLE IF EXISTS office.goods');
+	is(traces(), $before, "$what: nothing is left");
+}
+my $kept = run_meanwhile(
+	"CALL aep.create_ingest_role('changing', tables => '{fleeting.goods}', name => 'fault:status=400', server => 'gated')",
+	'GRANT USAGE ON SCHEMA office TO changing',
+	'a role that gets more');
+like(
+	$kept->{err},
+	qr/ERROR:  22023: could not create base connection.*^HINT:  The roles "changing" and "changing_a" could not be dropped again: role "changing" cannot be dropped because some objects depend on it\.$/ms,
+	'a role that gets more: the error');
+is(query("SELECT step, active_login FROM aep.ingest_role WHERE role_name = 'changing'"),
+	'unknown|changing_a', 'a role that gets more: the state stays');
+is(login('changing_a', $passwords[-1], 'SELECT 1')->{out},
+	1, 'a role that gets more: so do the roles');
+query(  "DROP OWNED BY changing; DROP ROLE changing, changing_a; "
+	  . "DELETE FROM aep.ingest_role WHERE role_name = 'changing'");
+my $traces = traces();
+my $early  = run_meanwhile(
+	"CALL aep.create_ingest_role('changing', '{shop}', '{fleeting.goods}', server => 'gated_token')",
+	'DROP TABLE fleeting.goods',
+	'a table that is dropped early');
+like(
+	$early->{err},
+	qr/ERROR:  42P01: a table of argument "tables" was dropped meanwhile/,
+	'a table that is dropped early: the error');
+is(join(' ', map { $_->{kind} } @{ $early->{requests} }),
+	'TOKEN', 'a table that is dropped early: the requests');
+is(traces(), $traces, 'a table that is dropped early: nothing is left');
 
 # Unknown: all stays, and the state says so
 
@@ -906,6 +1105,28 @@ finds(
 	$role_session{dba});
 set_hba('host all all 0.0.0.0/0 scram-sha-256');
 
+# a check by one who may not use the schema of what was granted
+query(<<'SQL');
+GRANT USAGE ON SCHEMA office TO dba WITH GRANT OPTION;
+GRANT SELECT ON office.shown TO dba WITH GRANT OPTION;
+SQL
+my $shut = create("'shut', tables => '{office.shown}'", $role_session{dba});
+query(<<'SQL');
+REVOKE ALL ON SCHEMA office FROM dba CASCADE;
+REVOKE ALL ON office.shown FROM dba CASCADE;
+GRANT USAGE ON SCHEMA office TO shut;
+SQL
+like(
+	run("SELECT 'office.shown'::regclass", $role_session{dba})->{err},
+	qr/ERROR:  42501: permission denied for schema office/,
+	'dba may not use the schema');
+finds(
+	$shut,
+	qr/^login shut_a may not read office\.shown$/,
+	qr/^GRANT SELECT ON TABLE office\.shown TO shut$/,
+	'a schema that the caller may not use',
+	$role_session{dba});
+
 # A search path of the caller's, with things that look like the system's
 
 query('CREATE SCHEMA evil; GRANT ALL ON SCHEMA evil TO PUBLIC');
@@ -1083,6 +1304,27 @@ finds(
 	qr/^ALTER SYSTEM SET max_connections = /,
 	'max_connections');
 AepTest::close_session($other);
+
+# one who does not see what kind others' sessions are
+$other = AepTest::open_session($node, undef, $node->connstr('postgres') . ' user=dba');
+is( run('SELECT count(backend_type) FROM pg_stat_activity WHERE pid <> pg_backend_pid()', $other)
+	  ->{out},
+	0,
+	'max_connections: what is hidden');
+finds(
+	$owned,
+	qr/^the server uses all 12 connections that are not reserved$/,
+	qr/^ALTER SYSTEM SET max_connections = /,
+	"max_connections: among others' sessions",
+	$other);
+AepTest::close_session($session);
+my $sessions = 'SELECT count(*) FROM pg_stat_activity WHERE datid IS NOT NULL';
+ok(AepTest::wait_until(sub { AepTest::run_sql($other, $sessions) == 1 }),
+	'max_connections: one connection of two');
+is_deeply([ findings($owned, $other) ],
+	[], "max_connections: nothing is found any more among others' sessions");
+AepTest::close_session($other);
+$session = AepTest::open_session($node);
 
 # SSL
 my $required = create("'with_ssl', '{shop}', ssl_mode => 'Require'");

@@ -406,6 +406,80 @@ is(state($expiring), 'unknown a: AB', 'lost, then no token: the state');
 told_works($expiring, 'b', 'lost, then no token');
 again($expiring, 'c', 'TOKEN GET PATCH TEST', 'lost, then no token');
 
+# The same, and no other token is to be had
+AepTest::create_server(
+	$node, $fake,
+	server        => 'no_second_token',
+	max_attempts  => 2,
+	access_token  => undef,
+	client_secret => 'fault:after=1,times=1,status=400',
+	token_url     => $fake->url('ims'));
+my $unauthorized = managed('unauthorized', 'on=PATCH,status=401,times=1', 'no_second_token');
+$result = run(rotation($unauthorized));
+is(kinds($result), 'GET PATCH TOKEN', 'no second token: the requests');
+like(
+	$result->{err},
+	qr/^ERROR:  28000: could not fetch an access token/,
+	'no second token: the error');
+is(state($unauthorized), 'active a: Ab', 'no second token: the state');
+told_works($unauthorized, 'a', 'no second token');
+again($unauthorized, 'b', 'TOKEN GET PATCH TEST', 'no second token');
+
+foreach my $fault ('close=mid_headers', 'status=503')
+{
+	my $what = "$fault, then no second token";
+	my $role = 'cut_off_' . $fault =~ s/=.*//r;
+
+	AepTest::create_server(
+		$node, $fake,
+		server        => $role,
+		max_attempts  => 2,
+		access_token  => undef,
+		client_secret => 'fault:accept=3 cut off',
+		token_url     => $fake->url('ims') =~ s/:\d+/:$relay_port/r);
+	my $of     = managed($role, "on=PATCH,$fault,processed=1,times=1", $role);
+	my $former = AepTest::told_login($fake, $of->{id});
+	kill_relay();
+	$result = run(rotation($of));
+	start_relay();
+	is(kinds($result), 'GET PATCH PATCH', "$what: the requests");
+	like(
+		$result->{err},
+		qr/^ERROR:  08007: .*: the outcome is unknown\nDETAIL:  .*: could not fetch an access token .*\nHINT:  Both logins keep working\./,
+		"$what: the error");
+	is(state($of), 'unknown a: AB', "$what: the state");
+	told_works($of, 'b', $what);
+	ok(can_log_in($former->{username}, $former->{password}), "$what: so does the former login");
+	again($of, 'c', 'TOKEN GET PATCH TEST', $what);
+}
+
+# Another address than the one that is known here is not undone.
+my %moved = (
+	server   => [ 'host',          'db2.example.com' ],
+	port     => [ 'port',          '6543' ],
+	database => [ 'database_name', 'elsewhere' ]);
+foreach my $param (sort keys %moved)
+{
+	my ($column, $value) = @{ $moved{$param} };
+	my $what = "another $param";
+	my $of   = managed("moved_$param");
+
+	query(  "SELECT status FROM aep.request('PATCH', '/flowservice/connections/$of->{id}', "
+		  . qq(body => '[{"op": "replace", "path": "/auth/params/$param", "value": "$value"}]', )
+		  . "headers => jsonb_build_object('If-Match', \$\$$of->{etag}\$\$))");
+	$result = run(rotation($of));
+	like(
+		$result->{err},
+		qr/^ERROR:  55000: connection $of->{id} has another address in Experience Platform\nDETAIL:  .* database "postgres" at db1\.example\.com, port @{[$node->port]}\.\nHINT:  .*aep\.ingest_role\./,
+		"$what: the error");
+	is(kinds($result), 'GET',         "$what: the requests");
+	is(state($of),     'active a: A', "$what: the state");
+	told_works($of, 'a', $what);
+	query("UPDATE aep.ingest_role SET $column = '$value' WHERE role_name = '$of->{role}'");
+	again($of, 'b', 'GET PATCH TEST', $what);
+	is(AepTest::told_login($fake, $of->{id})->{$param}, $value, "$what: it stays");
+}
+
 # The PATCH is carried out after all, before the Nth request that follows: when
 # the next call begins, between its GET and its PATCH, its PATCH and its test, or
 # when it is over.
@@ -720,9 +794,43 @@ AepTest::run_sql($second, 'SET SESSION AUTHORIZATION dba');
 my $by_dba = managed('by_dba', '', 'aep', '', $second);
 again($by_dba, 'b', 'GET PATCH TEST', 'with CREATEROLE');
 AepTest::run_sql($second, 'RESET SESSION AUTHORIZATION; SET SESSION AUTHORIZATION plain');
-like(run(rotation($by_dba), $second)->{err}, qr/^ERROR:  42501: /, 'without CREATEROLE: the error');
+
+# Refused to one who may not alter the role, as if there were none.
+sub not_for_plain
+{
+	my ($of, $what) = @_;
+	my $row    = "SELECT xmin, r FROM aep.ingest_role AS r WHERE role_name = '$of->{role}'";
+	my $before = query($row);
+
+	$result = run(rotation($of), $second);
+	like(
+		$result->{err},
+		qr/^ERROR:  42704: the credentials of connection $of->{id} are not managed here\n/,
+		"$what: the error");
+	is(kinds($result), '',      "$what: nothing is sent");
+	is(query($row),    $before, "$what: nothing is changed");
+	return;
+}
+foreach my $step (
+	"step = 'unknown', kept_logins = ' by_dba_a '",
+	"step = 'rotating', pending_login = 'by_dba_a', kept_logins = ''",
+	"step = 'rotating', pending_login = 'by_dba_a', patched = true",
+	"step = 'active', pending_login = NULL, patched = false")
+{
+	query("UPDATE aep.ingest_role SET $step WHERE role_name = 'by_dba'");
+	not_for_plain($by_dba, "without CREATEROLE: $step");
+}
 is(state($by_dba), 'active b: aB', 'without CREATEROLE: the state');
 told_works($by_dba, 'b', 'without CREATEROLE');
+my $taken = managed('taken', 'on=TEST,stall=before_headers,times=1');
+$other = AepTest::open_session($node);
+ok(begin_until($other, rotation($taken), 'TEST'), 'without CREATEROLE: another one rotates');
+not_for_plain($taken, 'without CREATEROLE, meanwhile');
+query(
+	"SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query ~ '$taken->{id}' AND pid <> pg_backend_pid()"
+);
+AepTest::end_sql($other);
+AepTest::close_session($other);
 
 # Within PL/pgSQL that is in no transaction block
 AepTest::run_sql($second, 'RESET SESSION AUTHORIZATION');
