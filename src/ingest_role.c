@@ -125,7 +125,6 @@ change_privileges(const AepIngestGrants *grants, bool grant)
 	const char *preposition = grant ? "TO" : "FROM";
 	const char *role = quote_identifier(grants->role_name);
 	ListCell *cell;
-	ListCell *schema_of;
 
 	run("%s CONNECT ON DATABASE %s %s %s", verb, quote_identifier(grants->database), preposition,
 		role);
@@ -141,8 +140,9 @@ change_privileges(const AepIngestGrants *grants, bool grant)
 			run("ALTER DEFAULT PRIVILEGES IN SCHEMA %s %s SELECT ON TABLES %s %s", schema, verb,
 				preposition, role);
 	}
-	forboth(cell, grants->tables, schema_of, grants->table_schemas)
-		change_table(lfirst_oid(cell), lfirst_oid(schema_of), grant, role);
+	for (int i = 0; i < list_length(grants->tables); i++)
+		change_table(list_nth_oid(grants->tables, i), list_nth_oid(grants->table_schemas, i), grant,
+					 role);
 }
 
 pg_noreturn static void missing_privilege(const char *privilege, const char *object);
