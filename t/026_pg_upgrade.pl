@@ -145,7 +145,7 @@ AepTest::run_sql($session, 'SET SESSION AUTHORIZATION dba');
 if ($old->pg_version < 16 && $new->pg_version >= 16)
 {
 	is(rotate('theirs'), '', 'a role whose creator is unknown');
-	like($session->{err}, qr/ERROR:  42501: /, 'a role whose creator is unknown: error');
+	like($session->{err}, qr/ERROR:  42704: /, 'a role whose creator is unknown: error');
 	AepTest::run_sql($session, <<'SQL');
 RESET SESSION AUTHORIZATION;
 GRANT theirs, theirs_a TO dba WITH ADMIN OPTION;
