@@ -15,12 +15,12 @@ EXTENSION = aep
 EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" $(srcdir)/aep.control)
 
 MODULE_big = aep
-OBJS = $(patsubst $(srcdir)/%.c,%.o,$(sort $(wildcard $(srcdir)/src/*.c)))
+OBJS = $(patsubst $(srcdir)/%.c,%.o,$(sort $(wildcard $(srcdir)/src/*.c $(srcdir)/src/*/*.c)))
 # in sql/, a name with "--" is an install or upgrade script, any other a test
 DATA = $(patsubst $(srcdir)/%,%,$(wildcard $(srcdir)/sql/aep--*.sql))
 REGRESS = setup options privileges endpoint request
 
-PG_CPPFLAGS = $(shell pkg-config --cflags libcurl libcjson) -DAEP_VERSION='"$(EXTVERSION)"'
+PG_CPPFLAGS = -I$(srcdir)/src $(shell pkg-config --cflags libcurl libcjson) -DAEP_VERSION='"$(EXTVERSION)"'
 PG_CFLAGS = -fvisibility=hidden
 SHLIB_LINK = $(shell pkg-config --libs libcurl libcjson)
 
@@ -33,11 +33,12 @@ PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
 # PGXS knows of headers only where PostgreSQL was configured to; ours are few.
-$(OBJS): $(wildcard $(srcdir)/src/*.h)
+$(OBJS): $(wildcard $(srcdir)/src/*.h $(srcdir)/src/*/*.h)
 
-# Nor does it make the folder for the objects when it builds outside the sources.
-$(OBJS): | $(CURDIR)/src
-$(CURDIR)/src:
+# Nor does it make the folders for the objects when it builds outside the sources.
+OBJECT_DIRS = $(addprefix $(CURDIR)/,$(sort $(dir $(OBJS))))
+$(OBJS): | $(OBJECT_DIRS)
+$(OBJECT_DIRS):
 	mkdir -p $@
 
 # The TAP tests start servers of their own and need PostgreSQL's Perl modules
@@ -66,12 +67,12 @@ dist:
 	$(srcdir)/scripts/dist
 
 format:
-	clang-format -i $(wildcard $(addprefix $(srcdir)/,src/*.[ch] test/*.c test/*/*.[ch] bench/*.[ch]))
+	clang-format -i $(wildcard $(addprefix $(srcdir)/,src/*.[ch] src/*/*.[ch] test/*.c test/*/*.[ch] bench/*.[ch]))
 
 # What finds bugs without running the code; nothing may be found.  .clang-tidy
 # and .cppcheck say what is left out, and why.
-LINTED = $(wildcard src/*.c test/*.c test/*/*.c bench/*.c)
-LINT_CPPFLAGS = -Isrc -Itest/unit -I$(includedir_server) -D_GNU_SOURCE $(PG_CPPFLAGS)
+LINTED = $(wildcard src/*.c src/*/*.c test/*.c test/*/*.c bench/*.c)
+LINT_CPPFLAGS = -Itest/unit -I$(includedir_server) -D_GNU_SOURCE $(PG_CPPFLAGS)
 tidy:
 	printf '%s\n' $(LINTED) | xargs -P $$(nproc) -I{} \
 	  clang-tidy --quiet {} -- -std=gnu99 $(LINT_CPPFLAGS)

@@ -8,7 +8,7 @@
 #include "miscadmin.h"
 
 #include "compat.h"
-#include "http.h"
+#include "http/http.h"
 
 PG_MODULE_MAGIC;
 

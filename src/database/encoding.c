@@ -1,5 +1,5 @@
 /*
- * encoding.c
+ * database/encoding.c
  *		Text to and from UTF-8.
  */
 #include "postgres.h"
@@ -9,7 +9,7 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 
-#include "encoding.h"
+#include "database/encoding.h"
 
 /* Characters that cannot be converted take time each, so large texts can be cancelled. */
 #define SKIPPED_AT_ONCE 10000

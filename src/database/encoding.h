@@ -1,5 +1,5 @@
 /*
- * encoding.h
+ * database/encoding.h
  *		Between the database's encoding and UTF-8, which is what JSON and Flow
  *		Service speak.
  */

@@ -1,5 +1,5 @@
 /*
- * endpoint.c
+ * database/endpoint.c
  *		This database's host, port and name.
  */
 #include "postgres.h"
@@ -17,7 +17,7 @@
 #include "utils/fmgrprotos.h"
 #include "utils/varlena.h"
 
-#include "endpoint.h"
+#include "database/endpoint.h"
 
 /* A block of addresses that the public internet does not route. */
 typedef struct UnroutedBlock

@@ -1,11 +1,11 @@
 /*
- * endpoint.h
+ * database/endpoint.h
  *		The address at which others reach this database.
  */
 #ifndef AEP_ENDPOINT_H
 #define AEP_ENDPOINT_H
 
-#include "server.h"
+#include "database/server.h"
 
 typedef struct AepEndpoint
 {

@@ -1,5 +1,5 @@
 /*
- * option.c
+ * database/option.c
  *		Options of the foreign-data wrapper aep, and its validator.
  */
 #include "postgres.h"
@@ -17,11 +17,11 @@
 #include "utils/guc.h"
 
 #include "compat.h"
-#include "endpoint.h"
-#include "error.h"
-#include "http.h"
-#include "http_url.h"
-#include "option.h"
+#include "database/endpoint.h"
+#include "database/hidden_statement.h"
+#include "database/option.h"
+#include "http/http.h"
+#include "http/url.h"
 
 typedef struct Option Option;
 

@@ -1,5 +1,5 @@
 /*
- * option.h
+ * database/option.h
  *		The options of SERVER and USER MAPPING: one table, read by the
  *		validator, the reader and the hints.
  */
@@ -8,7 +8,7 @@
 
 #include "nodes/pg_list.h"
 
-#include "server.h"
+#include "database/server.h"
 
 /* Sets the defaults of all options. */
 extern void aep_option_defaults(AepServer *server);

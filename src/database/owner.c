@@ -1,5 +1,5 @@
 /*
- * owner.c
+ * database/owner.c
  *		Acting for the extension's owner.
  */
 #include "postgres.h"
@@ -11,7 +11,7 @@
 #include "utils/guc.h"
 #include "utils/syscache.h"
 
-#include "owner.h"
+#include "database/owner.h"
 
 static Oid
 schema_owner(void)

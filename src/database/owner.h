@@ -1,5 +1,5 @@
 /*
- * owner.h
+ * database/owner.h
  *		Acting for the extension's owner, on the extension's own table only.
  */
 #ifndef AEP_OWNER_H

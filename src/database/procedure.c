@@ -1,5 +1,5 @@
 /*
- * procedure.c
+ * database/procedure.c
  *		Procedures that commit between their steps.
  */
 #include "postgres.h"
@@ -9,7 +9,7 @@
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 
-#include "procedure.h"
+#include "database/procedure.h"
 
 void
 aep_procedure_begin(FunctionCallInfo fcinfo, const char *name)

@@ -1,5 +1,5 @@
 /*
- * procedure.h
+ * database/procedure.h
  *		Procedures that commit between their steps.
  */
 #ifndef AEP_PROCEDURE_H

@@ -1,5 +1,5 @@
 /*
- * server.c
+ * database/server.c
  *		Foreign server + user mapping + privilege = AepServer.
  *
  * Parsed settings are kept per user mapping until the catalogs change; a call
@@ -20,8 +20,8 @@
 #include "utils/syscache.h"
 
 #include "compat.h"
-#include "option.h"
-#include "server.h"
+#include "database/option.h"
+#include "database/server.h"
 
 /* The wrapper's name; the extension creates it. */
 #define WRAPPER_NAME "aep"

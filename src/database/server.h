@@ -1,12 +1,12 @@
 /*
- * server.h
+ * database/server.h
  *		A foreign server of this extension together with the caller's user
  *		mapping, checked, parsed and cached.
  */
 #ifndef AEP_SERVER_H
 #define AEP_SERVER_H
 
-#include "http.h"
+#include "http/http.h"
 
 /*
  * All options.  Strings are in the database's encoding, NULL where not set;

@@ -1,5 +1,5 @@
 /*
- * http.c
+ * http/http.c
  *		Every libcurl call but those of the wait loop.
  *
  * One multi handle per backend, kept for its life, so that connections, TLS
@@ -23,9 +23,9 @@
 #include "utils/memutils.h"
 
 #include "compat.h"
-#include "http.h"
-#include "retry.h"
-#include "wait.h"
+#include "http/http.h"
+#include "http/retry.h"
+#include "http/wait.h"
 
 /*
  * A kept connection older than this is not used again.  libcurl's own limit

@@ -1,5 +1,5 @@
 /*
- * http.h
+ * http/http.h
  *		HTTP requests from inside a backend: one or many at once, cancellable in
  *		every phase, on connections that stay open between calls.
  *
@@ -10,7 +10,7 @@
 #ifndef AEP_HTTP_H
 #define AEP_HTTP_H
 
-#include "buffer.h"
+#include "json/buffer.h"
 
 typedef struct AepHttpHeader
 {

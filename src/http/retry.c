@@ -1,5 +1,5 @@
 /*
- * retry.c
+ * http/retry.c
  *		The rules of repeating a request.
  *
  * Flow Service documents neither limits nor Retry-After; other services of
@@ -10,7 +10,7 @@
 
 #include "common/pg_prng.h"
 
-#include "retry.h"
+#include "http/retry.h"
 
 /* Pauses double from the first to the longest, in ms. */
 #define FIRST_PAUSE 250

@@ -1,11 +1,11 @@
 /*
- * retry.h
+ * http/retry.h
  *		Whether and when a failed request is sent again.
  */
 #ifndef AEP_RETRY_H
 #define AEP_RETRY_H
 
-#include "http.h"
+#include "http/http.h"
 
 /*
  * Milliseconds to pause before the next attempt of an exchange whose last

@@ -1,5 +1,5 @@
 /*
- * http_url.c
+ * http/url.c
  *		URLs and form fields, by libcurl's own parser and encoder.
  */
 #include "postgres.h"
@@ -11,7 +11,7 @@
 
 #include "lib/stringinfo.h"
 
-#include "http_url.h"
+#include "http/url.h"
 
 /* A host, as libcurl's URL parser gives it, that names this machine. */
 static bool

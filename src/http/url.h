@@ -1,11 +1,11 @@
 /*
- * http_url.h
+ * http/url.h
  *		URLs and form fields: checked, built, encoded.
  */
-#ifndef AEP_HTTP_URL_H
-#define AEP_HTTP_URL_H
+#ifndef AEP_URL_H
+#define AEP_URL_H
 
-#include "buffer.h"
+#include "json/buffer.h"
 
 /* A query parameter; UTF-8. */
 typedef struct AepHttpParameter
@@ -39,4 +39,4 @@ extern const char *aep_http_url_refusal(const char *url);
 /* The same for a proxy's URL: http or https, any host, nothing after it. */
 extern const char *aep_http_proxy_refusal(const char *url);
 
-#endif /* AEP_HTTP_URL_H */
+#endif /* AEP_URL_H */

@@ -1,5 +1,5 @@
 /*
- * wait.c
+ * http/wait.c
  *		libcurl's event interface on top of PostgreSQL's WaitEventSet.
  *
  * libcurl says through two callbacks which sockets it wants watched and when
@@ -28,7 +28,7 @@
 #include "storage/latch.h"
 
 #include "compat.h"
-#include "wait.h"
+#include "http/wait.h"
 
 /*
  * Descriptors that libcurl opens without asking: a socket pair to wake the

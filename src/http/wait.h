@@ -1,5 +1,5 @@
 /*
- * wait.h
+ * http/wait.h
  *		Waits for libcurl's sockets and timer the way PostgreSQL waits: latch,
  *		postmaster death and sockets in one WaitEventSet, interrupts served
  *		after every wake-up.

@@ -1,5 +1,5 @@
 /*
- * ingest_role.c
+ * ingest/role.c
  *		The roles through which Experience Platform reads.
  *
  * Statements go through SPI, where auditing sees them; none of them holds a
@@ -22,7 +22,7 @@
 #include "utils/snapmgr.h"
 
 #include "compat.h"
-#include "ingest_role.h"
+#include "ingest/role.h"
 
 /* Longer limits are NAMEDATALEN's affair; two bytes are the suffix. */
 #define SUFFIX_LENGTH 2

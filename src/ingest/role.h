@@ -1,5 +1,5 @@
 /*
- * ingest_role.h
+ * ingest/role.h
  *		The roles through which Experience Platform reads: one that holds the
  *		grants, and logins that are its members.  All of it is done with the
  *		caller's rights, and needs SPI.

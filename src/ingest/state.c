@@ -1,5 +1,5 @@
 /*
- * ingest_state.c
+ * ingest/state.c
  *		The table aep.ingest_role.
  */
 #include "postgres.h"
@@ -16,8 +16,8 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
-#include "ingest_state.h"
-#include "owner.h"
+#include "database/owner.h"
+#include "ingest/state.h"
 
 /* The columns, in the order of the parameters of SAVE. */
 #define COLUMNS                                                                                  \

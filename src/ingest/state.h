@@ -1,5 +1,5 @@
 /*
- * ingest_state.h
+ * ingest/state.h
  *		What is known of the logins that Experience Platform uses: the table
  *		aep.ingest_role.  It never holds a secret.
  *
@@ -13,7 +13,7 @@
 #include "datatype/timestamp.h"
 
 #include "compat.h"
-#include "payload.h"
+#include "json/payload.h"
 
 /* What a row's step can be. */
 typedef enum AepIngestStep

@@ -1,12 +1,12 @@
 /*
- * buffer.c
+ * json/buffer.c
  *		Growing byte buffer for text that may hold a secret.
  */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "buffer.h"
+#include "json/buffer.h"
 
 /* Most request bodies fit in this. */
 #define FIRST_SIZE 1024

@@ -1,5 +1,5 @@
 /*
- * buffer.h
+ * json/buffer.h
  *		Growing byte buffer for text that may hold a secret.
  *
  * Plain C: the memory is malloc'd, because libcurl's callbacks and layer 0

@@ -1,13 +1,13 @@
 /*
- * connection_string.c
+ * json/connection_string.c
  *		What depends on the spelling of a PostgreSQL connection string for
  *		Experience Platform.
  */
 #include <stdio.h>
 #include <string.h>
 
-#include "connection_string.h"
-#include "utf8.h"
+#include "json/connection_string.h"
+#include "json/utf8.h"
 
 typedef struct SslMode
 {

@@ -1,5 +1,5 @@
 /*
- * connection_string.h
+ * json/connection_string.h
  *		What depends on the spelling of a PostgreSQL connection string for
  *		Experience Platform: the keywords, the TLS suffix, and which values can
  *		stand in one.
@@ -9,8 +9,8 @@
 #ifndef AEP_CONNECTION_STRING_H
 #define AEP_CONNECTION_STRING_H
 
-#include "buffer.h"
-#include "payload.h"
+#include "json/buffer.h"
+#include "json/payload.h"
 
 /*
  * Experience Platform's word for an SSL mode: "Disable", "Allow", "Prefer",

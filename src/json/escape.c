@@ -1,11 +1,11 @@
 /*
- * escape.c
+ * json/escape.c
  *		What a place in a text can be read as.
  */
 #include <string.h>
 
-#include "escape.h"
-#include "utf8.h"
+#include "json/escape.h"
+#include "json/utf8.h"
 
 /* Between the halves of a surrogate pair: JSON within JSON ten times over. */
 #define MAX_BACKSLASHES 1024

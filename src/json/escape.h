@@ -1,5 +1,5 @@
 /*
- * escape.h
+ * json/escape.h
  *		What a place in a text can be read as: the character that stands there,
  *		or the one that is escaped there.
  *

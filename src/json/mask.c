@@ -1,5 +1,5 @@
 /*
- * mask.c
+ * json/mask.c
  *		The one place where secrets are taken out of text that a user sees.
  *
  * How a service repeats a value is its own affair: plainly, as JSON, as JSON
@@ -17,9 +17,9 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "escape.h"
-#include "mask.h"
-#include "utf8.h"
+#include "json/escape.h"
+#include "json/mask.h"
+#include "json/utf8.h"
 
 /* Agreement on this many bytes of a longer secret proves that it is there. */
 #define PROOF 64

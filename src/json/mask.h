@@ -1,5 +1,5 @@
 /*
- * mask.h
+ * json/mask.h
  *		The one place where secrets are taken out of text that a user sees.
  *
  * Plain C, never fails, allocates nothing.

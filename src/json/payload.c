@@ -1,5 +1,5 @@
 /*
- * payload.c
+ * json/payload.c
  *		Request bodies for Flow Service.
  *
  * A cJSON tree here owns no text: values are references to the caller's
@@ -12,8 +12,8 @@
 
 #include <cjson/cJSON.h>
 
-#include "connection_string.h"
-#include "payload.h"
+#include "json/connection_string.h"
+#include "json/payload.h"
 
 /* Room for what is not the caller's text, and for a few escapes in that. */
 #define USUAL_OVERHEAD 1000

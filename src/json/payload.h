@@ -1,5 +1,5 @@
 /*
- * payload.h
+ * json/payload.h
  *		Request bodies for Flow Service.
  *
  * Plain C over cJSON.  Strings in are UTF-8 without NUL, not owned; what
@@ -10,7 +10,7 @@
 
 #include <stdbool.h>
 
-#include "buffer.h"
+#include "json/buffer.h"
 
 /* Flow Service's connection specification for PostgreSQL, any cloud. */
 #define AEP_POSTGRESQL_SPEC_ID "74a1c565-4e59-48d7-9d67-7c03b8a13137"

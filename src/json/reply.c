@@ -1,5 +1,5 @@
 /*
- * reply.c
+ * json/reply.c
  *		What we understand of Flow Service's answers.
  */
 #include <stdint.h>
@@ -8,8 +8,8 @@
 
 #include <cjson/cJSON.h>
 
-#include "reply.h"
-#include "utf8.h"
+#include "json/reply.h"
+#include "json/utf8.h"
 
 /*
  * An answer has a few dozen values.  cJSON needs some 70 bytes for each, also

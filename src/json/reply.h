@@ -1,5 +1,5 @@
 /*
- * reply.h
+ * json/reply.h
  *		What we understand of Flow Service's answers.
  *
  * Plain C over cJSON.  Results are fixed-size structs without pointers, or go
@@ -13,8 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "buffer.h"
-#include "mask.h"
+#include "json/buffer.h"
+#include "json/mask.h"
 
 typedef enum AepReplyStatus
 {

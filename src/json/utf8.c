@@ -1,10 +1,10 @@
 /*
- * utf8.c
+ * json/utf8.c
  *		Reading UTF-8 that comes from outside, strictly.
  */
 #include <string.h>
 
-#include "utf8.h"
+#include "json/utf8.h"
 
 size_t
 aep_utf8_read(const char *text, size_t len, uint32_t *code)

@@ -1,5 +1,5 @@
 /*
- * utf8.h
+ * json/utf8.h
  *		Reading UTF-8 that comes from outside, strictly.
  *
  * Plain C, allocates nothing.

@@ -1,5 +1,5 @@
 /*
- * access_token.c
+ * platform/access_token.c
  *		Where the bearer token comes from.
  *
  * IMS asks integrations to keep a token for its life, and throttles those that
@@ -13,12 +13,12 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "access_token.h"
-#include "encoding.h"
-#include "error.h"
-#include "http.h"
-#include "http_url.h"
-#include "reply.h"
+#include "database/encoding.h"
+#include "http/http.h"
+#include "http/url.h"
+#include "json/reply.h"
+#include "platform/access_token.h"
+#include "platform/error.h"
 
 /* The Platform template's scopes in Adobe's API samples. */
 #define DEFAULT_SCOPES \

@@ -1,5 +1,5 @@
 /*
- * access_token.h
+ * platform/access_token.h
  *		The bearer token for Flow Service: the user mapping's own, or one from
  *		Adobe's identity service (IMS), fetched, kept and renewed here.
  */
@@ -8,8 +8,8 @@
 
 #include "datatype/timestamp.h"
 
-#include "error.h"
-#include "server.h"
+#include "database/server.h"
+#include "platform/error.h"
 
 /*
  * The token to send; valid until the next call of a function of this file.

@@ -1,17 +1,17 @@
 /*
- * flow_call.c
+ * platform/call.c
  *		One call of Experience Platform's gateway.
  */
 #include "postgres.h"
 
 #include "utils/memutils.h"
 
-#include "access_token.h"
-#include "document.h"
-#include "encoding.h"
-#include "flow_call.h"
-#include "option.h"
-#include "reply.h"
+#include "database/encoding.h"
+#include "database/option.h"
+#include "json/reply.h"
+#include "platform/access_token.h"
+#include "platform/call.h"
+#include "platform/document.h"
 
 /* Flow Service and its neighbours are below this path of the gateway. */
 #define FOUNDATION_PATH "/data/foundation"

@@ -1,19 +1,19 @@
 /*
- * flow_call.h
+ * platform/call.h
  *		One call of Experience Platform's gateway: headers, access token, errors.
  *		What is called, and what the answer means, is flow_service.c's.
  */
-#ifndef AEP_FLOW_CALL_H
-#define AEP_FLOW_CALL_H
+#ifndef AEP_CALL_H
+#define AEP_CALL_H
 
 #include "utils/jsonb.h"
 
 #include "compat.h"
-#include "error.h"
-#include "http.h"
-#include "http_url.h"
-#include "pending.h"
-#include "server.h"
+#include "database/server.h"
+#include "http/http.h"
+#include "http/url.h"
+#include "platform/error.h"
+#include "platform/pending.h"
 
 /* Flow Service's base connections, below the gateway's /data/foundation. */
 #define AEP_CONNECTIONS_PATH "/flowservice/connections"
@@ -114,4 +114,4 @@ extern void aep_call_end(AepCall *call);
 /* Raises 53200 for a request that could not be built. */
 pg_noreturn extern void aep_call_out_of_memory(void);
 
-#endif /* AEP_FLOW_CALL_H */
+#endif /* AEP_CALL_H */

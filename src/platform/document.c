@@ -1,5 +1,5 @@
 /*
- * document.c
+ * platform/document.c
  *		JSON answers as jsonb.
  */
 #include "postgres.h"
@@ -16,11 +16,11 @@
 #include "utils/timestamp.h"
 
 #include "compat.h"
-#include "document.h"
-#include "encoding.h"
-#include "escape.h"
-#include "reply.h"
-#include "utf8.h"
+#include "database/encoding.h"
+#include "json/escape.h"
+#include "json/reply.h"
+#include "platform/document.h"
+#include "json/utf8.h"
 
 /*
  * Turns \u escapes into the characters they stand for: jsonb_in() refuses

@@ -1,5 +1,5 @@
 /*
- * document.h
+ * platform/document.h
  *		JSON answers as jsonb, and reading members of them.
  *
  * PostgreSQL's own reader, so numbers of any size survive.  Text is in the
@@ -11,7 +11,7 @@
 #include "datatype/timestamp.h"
 #include "utils/jsonb.h"
 
-#include "buffer.h"
+#include "json/buffer.h"
 
 /*
  * A body as jsonb, in the current context; NULL if it is not JSON in UTF-8

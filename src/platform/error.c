@@ -1,15 +1,15 @@
 /*
- * error.c
+ * platform/error.c
  *		HTTP statuses, Flow Service codes and network failures as SQLSTATEs.
  */
 #include "postgres.h"
 
 #include "lib/stringinfo.h"
 
-#include "encoding.h"
-#include "error.h"
-#include "reply.h"
-#include "retry.h"
+#include "database/encoding.h"
+#include "http/retry.h"
+#include "json/reply.h"
+#include "platform/error.h"
 
 /* Which requests a rule is about. */
 typedef enum RuleScope
@@ -333,32 +333,4 @@ aep_error_raise(const AepError *error)
 					error->detail != NULL ? errdetail_internal("%s", error->detail) : 0,
 					error->hint != NULL ? errhint("%s", error->hint) : 0));
 	pg_unreachable();
-}
-
-static void
-hide_statement_callback(void *arg)
-{
-	errhidestmt(true);
-	errhidecontext(true);
-}
-
-void
-aep_hide_statement(AepHiddenStatement *hidden)
-{
-	hidden->outer = error_context_stack;
-	hidden->callback.callback = hide_statement_callback;
-	hidden->callback.arg = NULL;
-
-	/*
-	 * Not linked to the outer callbacks: PL/pgSQL's would add the statement
-	 * with its literals to the CONTEXT that the client sees.
-	 */
-	hidden->callback.previous = NULL;
-	error_context_stack = &hidden->callback;
-}
-
-void
-aep_show_statement(AepHiddenStatement *hidden)
-{
-	error_context_stack = hidden->outer;
 }

@@ -1,13 +1,13 @@
 /*
- * error.h
+ * platform/error.h
  *		What went wrong with an exchange, in PostgreSQL's terms.
  */
 #ifndef AEP_ERROR_H
 #define AEP_ERROR_H
 
 #include "compat.h"
-#include "http.h"
-#include "mask.h"
+#include "http/http.h"
+#include "json/mask.h"
 
 /* What was being done, for the message. */
 typedef struct AepErrorContext
@@ -62,21 +62,5 @@ extern void aep_error_copy(AepError *error);
 
 /* Raises it. */
 pg_noreturn extern void aep_error_raise(const AepError *error);
-
-/*
- * Keeps the text of the running statement out of the server log, and the
- * context lines of calling functions out of log and client alike, for every
- * message raised until aep_show_statement(): they may hold a secret that was
- * written as an argument.  After an error PostgreSQL itself restores the stack
- * this works on.
- */
-typedef struct AepHiddenStatement
-{
-	ErrorContextCallback callback;
-	ErrorContextCallback *outer;
-} AepHiddenStatement;
-
-extern void aep_hide_statement(AepHiddenStatement *hidden);
-extern void aep_show_statement(AepHiddenStatement *hidden);
 
 #endif /* AEP_ERROR_H */

@@ -1,5 +1,5 @@
 /*
- * flow_service.c
+ * platform/flow_service.c
  *		The client of Adobe Experience Platform's Flow Service: paths, bodies
  *		out, answers in.  Text becomes UTF-8 here, and text of the database
  *		again.
@@ -9,11 +9,11 @@
 #include "lib/stringinfo.h"
 #include "utils/memutils.h"
 
-#include "access_token.h"
-#include "document.h"
-#include "encoding.h"
-#include "flow_service.h"
-#include "option.h"
+#include "database/encoding.h"
+#include "database/option.h"
+#include "platform/access_token.h"
+#include "platform/document.h"
+#include "platform/flow_service.h"
 
 /* Below the gateway's /data/foundation. */
 #define FLOWS "/flowservice/flows"

@@ -1,5 +1,5 @@
 /*
- * flow_service.h
+ * platform/flow_service.h
  *		Flow Service's calls, one function each.
  *
  * Strings in and out are in the database's encoding.  All functions throw the
@@ -13,10 +13,10 @@
 
 #include "utils/jsonb.h"
 
-#include "flow_call.h"
-#include "payload.h"
-#include "reply.h"
-#include "server.h"
+#include "database/server.h"
+#include "json/payload.h"
+#include "json/reply.h"
+#include "platform/call.h"
 
 /*
  * Makes sure that an access token is at hand; asks Flow Service nothing.

@@ -1,5 +1,5 @@
 /*
- * flow_pages.c
+ * platform/pages.c
  *		Lists of base connections, read page by page.
  */
 #include "postgres.h"
@@ -9,11 +9,11 @@
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 
-#include "document.h"
-#include "encoding.h"
-#include "flow_call.h"
-#include "flow_pages.h"
-#include "payload.h"
+#include "database/encoding.h"
+#include "json/payload.h"
+#include "platform/call.h"
+#include "platform/document.h"
+#include "platform/pages.h"
 
 /* The filter expressions of a list; at most MAX_FILTERS. */
 #define MAX_FILTERS 3

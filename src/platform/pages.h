@@ -1,15 +1,15 @@
 /*
- * flow_pages.h
+ * platform/pages.h
  *		Lists of base connections: filtered, counted, read page by page.
  *
  * Strings are in the database's encoding; throws like flow_service.h.
  */
-#ifndef AEP_FLOW_PAGES_H
-#define AEP_FLOW_PAGES_H
+#ifndef AEP_PAGES_H
+#define AEP_PAGES_H
 
 #include "utils/jsonb.h"
 
-#include "server.h"
+#include "database/server.h"
 
 /* The most rows that a page is documented to have. */
 #define AEP_LARGEST_PAGE 100
@@ -45,4 +45,4 @@ extern void aep_flow_end_pages(AepPages *pages);
  */
 extern Jsonb *aep_flow_find_by_name(const AepServer *server, const char *name);
 
-#endif /* AEP_FLOW_PAGES_H */
+#endif /* AEP_PAGES_H */

@@ -1,5 +1,5 @@
 /*
- * pending.c
+ * platform/pending.c
  *		Objects created in Experience Platform by a transaction that may still
  *		roll back here.
  *
@@ -18,8 +18,8 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
-#include "flow_call.h"
-#include "pending.h"
+#include "platform/call.h"
+#include "platform/pending.h"
 
 /* As many are named in a warning; the server log has them all. */
 #define MAX_REPORTED 20

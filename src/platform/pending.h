@@ -1,5 +1,5 @@
 /*
- * pending.h
+ * platform/pending.h
  *		What this transaction created in Experience Platform, where a rollback
  *		does not reach.
  *

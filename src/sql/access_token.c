@@ -1,16 +1,16 @@
 /*
- * sql_access_token.c
+ * sql/access_token.c
  *		aep.access_token_info(): what is known of the token at hand.
  */
 #include "postgres.h"
 
 #include "fmgr.h"
 
-#include "access_token.h"
-#include "argument.h"
 #include "compat.h"
-#include "row.h"
-#include "server.h"
+#include "database/server.h"
+#include "platform/access_token.h"
+#include "sql/argument.h"
+#include "sql/row.h"
 
 AEP_SQL_FUNCTION(aep_access_token_info);
 

@@ -1,5 +1,5 @@
 /*
- * argument.c
+ * sql/argument.c
  *		SQL arguments.
  */
 #include "postgres.h"
@@ -7,7 +7,7 @@
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 
-#include "argument.h"
+#include "sql/argument.h"
 
 const char *
 aep_argument_text(FunctionCallInfo fcinfo, int number)

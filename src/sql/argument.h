@@ -1,5 +1,5 @@
 /*
- * argument.h
+ * sql/argument.h
  *		Reading and refusing SQL arguments, by name.
  */
 #ifndef AEP_ARGUMENT_H
@@ -8,7 +8,7 @@
 #include "fmgr.h"
 
 #include "compat.h"
-#include "error.h"
+#include "platform/error.h"
 
 /* A text argument as a palloc'd string; NULL for SQL NULL. */
 extern const char *aep_argument_text(FunctionCallInfo fcinfo, int number);

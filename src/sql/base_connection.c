@@ -1,5 +1,5 @@
 /*
- * sql_base_connection.c
+ * sql/base_connection.c
  *		aep.create_base_connection() and aep.base_connection_request().
  */
 #include "postgres.h"
@@ -8,11 +8,12 @@
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 
-#include "argument.h"
 #include "compat.h"
-#include "connection_argument.h"
-#include "flow_service.h"
-#include "row.h"
+#include "database/hidden_statement.h"
+#include "platform/flow_service.h"
+#include "sql/argument.h"
+#include "sql/connection_argument.h"
+#include "sql/row.h"
 
 /* behind those that describe the connection */
 #define ARG_SERVER AEP_CONNECTION_ARGUMENTS

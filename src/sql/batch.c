@@ -1,5 +1,5 @@
 /*
- * sql_batch.c
+ * sql/batch.c
  *		aep.create_base_connections(): many at once, and the constructor
  *		aep.base_connection_spec().
  *
@@ -21,12 +21,13 @@
 #include "utils/memutils.h"
 #include "utils/typcache.h"
 
-#include "argument.h"
 #include "compat.h"
-#include "connection_argument.h"
-#include "endpoint.h"
-#include "flow_service.h"
-#include "row.h"
+#include "database/endpoint.h"
+#include "database/hidden_statement.h"
+#include "platform/flow_service.h"
+#include "sql/argument.h"
+#include "sql/connection_argument.h"
+#include "sql/row.h"
 
 /* How many items may be begun before the oldest of them has ended. */
 #define WINDOW_AHEAD 1024

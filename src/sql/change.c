@@ -1,5 +1,5 @@
 /*
- * sql_change.c
+ * sql/change.c
  *		aep.update_connection(), aep.delete_connection() and
  *		aep.ensure_base_connection().
  */
@@ -11,14 +11,15 @@
 #include "storage/lmgr.h"
 #include "storage/lock.h"
 
-#include "argument.h"
 #include "compat.h"
-#include "connection_argument.h"
-#include "document.h"
-#include "endpoint.h"
-#include "flow_pages.h"
-#include "flow_service.h"
-#include "row.h"
+#include "database/endpoint.h"
+#include "database/hidden_statement.h"
+#include "platform/document.h"
+#include "platform/flow_service.h"
+#include "platform/pages.h"
+#include "sql/argument.h"
+#include "sql/connection_argument.h"
+#include "sql/row.h"
 
 /*
  * Advisory locks of SQL's functions have class 1 or 2 in this field: ours

@@ -1,5 +1,5 @@
 /*
- * connection_argument.c
+ * sql/connection_argument.c
  *		The arguments that describe a base connection.
  *
  * What is wrong comes back as an error not yet raised, since in a batch it
@@ -10,11 +10,11 @@
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 
-#include "argument.h"
-#include "connection_argument.h"
-#include "connection_string.h"
-#include "encoding.h"
-#include "endpoint.h"
+#include "database/encoding.h"
+#include "database/endpoint.h"
+#include "json/connection_string.h"
+#include "sql/argument.h"
+#include "sql/connection_argument.h"
 
 /* One reading of them. */
 typedef struct Reader

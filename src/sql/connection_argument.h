@@ -1,5 +1,5 @@
 /*
- * connection_argument.h
+ * sql/connection_argument.h
  *		The arguments that describe a base connection: of the functions that
  *		create one, and the attributes of aep.base_connection_spec.
  */
@@ -8,9 +8,9 @@
 
 #include "fmgr.h"
 
-#include "error.h"
-#include "payload.h"
-#include "server.h"
+#include "database/server.h"
+#include "json/payload.h"
+#include "platform/error.h"
 
 /* Their positions. */
 typedef enum AepConnectionArgument

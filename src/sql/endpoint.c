@@ -1,16 +1,16 @@
 /*
- * sql_endpoint.c
+ * sql/endpoint.c
  *		aep.endpoint(): the address that Experience Platform will be given.
  */
 #include "postgres.h"
 
 #include "fmgr.h"
 
-#include "argument.h"
 #include "compat.h"
-#include "endpoint.h"
-#include "row.h"
-#include "server.h"
+#include "database/endpoint.h"
+#include "database/server.h"
+#include "sql/argument.h"
+#include "sql/row.h"
 
 AEP_SQL_FUNCTION(aep_endpoint);
 

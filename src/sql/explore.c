@@ -1,5 +1,5 @@
 /*
- * sql_explore.c
+ * sql/explore.c
  *		What Experience Platform sees through a base connection:
  *		aep.test_connection(), aep.explore(), aep.explore_table(),
  *		aep.preview_table() and aep.compare_table().
@@ -14,11 +14,11 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
-#include "argument.h"
 #include "compat.h"
-#include "document.h"
-#include "flow_service.h"
-#include "row.h"
+#include "platform/document.h"
+#include "platform/flow_service.h"
+#include "sql/argument.h"
+#include "sql/row.h"
 
 /* Every function here takes the connection's id first and the server last. */
 static const AepServer *

@@ -1,5 +1,5 @@
 /*
- * sql_ingest_check.c
+ * sql/ingest_check.c
  *		aep.check_ingest_role(): what would keep Experience Platform from
  *		reading, found from inside.
  */
@@ -12,12 +12,12 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 
-#include "argument.h"
 #include "compat.h"
-#include "ingest_role.h"
-#include "ingest_state.h"
-#include "owner.h"
-#include "row.h"
+#include "database/owner.h"
+#include "ingest/role.h"
+#include "ingest/state.h"
+#include "sql/argument.h"
+#include "sql/row.h"
 
 /*
  * A check is a query that gives a row (finding, remedy) for each thing it

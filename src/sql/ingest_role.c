@@ -1,5 +1,5 @@
 /*
- * sql_ingest_role.c
+ * sql/ingest_role.c
  *		aep.create_ingest_role() and aep.ingest_role_status().
  */
 #include "postgres.h"
@@ -19,16 +19,17 @@
 #include "utils/resowner.h"
 #include "utils/timestamp.h"
 
-#include "access_token.h"
-#include "argument.h"
 #include "compat.h"
-#include "connection_argument.h"
-#include "document.h"
-#include "flow_service.h"
-#include "ingest_role.h"
-#include "ingest_state.h"
-#include "procedure.h"
-#include "row.h"
+#include "database/hidden_statement.h"
+#include "database/procedure.h"
+#include "ingest/role.h"
+#include "ingest/state.h"
+#include "platform/access_token.h"
+#include "platform/document.h"
+#include "platform/flow_service.h"
+#include "sql/argument.h"
+#include "sql/connection_argument.h"
+#include "sql/row.h"
 
 /* Positions of the arguments of aep.create_ingest_role(). */
 enum

@@ -1,5 +1,5 @@
 /*
- * sql_read.c
+ * sql/read.c
  *		aep.connections(), aep.connection() and aep.connection_count().
  */
 #include "postgres.h"
@@ -8,12 +8,12 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
-#include "argument.h"
 #include "compat.h"
-#include "document.h"
-#include "flow_pages.h"
-#include "flow_service.h"
-#include "row.h"
+#include "platform/document.h"
+#include "platform/flow_service.h"
+#include "platform/pages.h"
+#include "sql/argument.h"
+#include "sql/row.h"
 
 /*
  * The entity with what is secret in it masked.  Facts: whether the service shows

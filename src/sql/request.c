@@ -1,5 +1,5 @@
 /*
- * sql_request.c
+ * sql/request.c
  *		aep.request(): any call of the platform's gateway, signed like our own.
  */
 #include "postgres.h"
@@ -9,12 +9,13 @@
 #include "utils/formatting.h"
 #include "utils/fmgrprotos.h"
 
-#include "argument.h"
 #include "compat.h"
-#include "document.h"
-#include "encoding.h"
-#include "flow_service.h"
-#include "row.h"
+#include "database/encoding.h"
+#include "database/hidden_statement.h"
+#include "platform/document.h"
+#include "platform/flow_service.h"
+#include "sql/argument.h"
+#include "sql/row.h"
 
 /* Positions of the arguments. */
 enum

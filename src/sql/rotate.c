@@ -1,5 +1,5 @@
 /*
- * sql_rotate.c
+ * sql/rotate.c
  *		aep.rotate_credentials(): the login that Experience Platform uses gives
  *		way to another one, without a moment in which neither works.
  *
@@ -31,14 +31,15 @@
 #include "utils/acl.h"
 #include "utils/timestamp.h"
 
-#include "argument.h"
 #include "compat.h"
-#include "document.h"
-#include "flow_service.h"
-#include "ingest_role.h"
-#include "ingest_state.h"
-#include "procedure.h"
-#include "row.h"
+#include "database/hidden_statement.h"
+#include "database/procedure.h"
+#include "ingest/role.h"
+#include "ingest/state.h"
+#include "platform/document.h"
+#include "platform/flow_service.h"
+#include "sql/argument.h"
+#include "sql/row.h"
 
 /* Advisory locks of SQL's functions have class 1 or 2; ours never meet them. */
 #define LOCK_CLASS 0xaf

@@ -1,5 +1,5 @@
 /*
- * row.c
+ * sql/row.c
  *		Building the rows that functions return.
  */
 #include "postgres.h"
@@ -9,7 +9,7 @@
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
-#include "row.h"
+#include "sql/row.h"
 
 void
 aep_row_begin(AepRow *row, FunctionCallInfo fcinfo)

@@ -1,5 +1,5 @@
 /*
- * row.h
+ * sql/row.h
  *		Building the rows that functions return, column by column.
  */
 #ifndef AEP_ROW_H

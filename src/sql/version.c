@@ -1,5 +1,5 @@
 /*
- * sql_version.c
+ * sql/version.c
  *		aep.version(): what to put into a bug report.
  */
 #include "postgres.h"
@@ -7,9 +7,9 @@
 #include "fmgr.h"
 
 #include "compat.h"
-#include "http.h"
-#include "reply.h"
-#include "row.h"
+#include "http/http.h"
+#include "json/reply.h"
+#include "sql/row.h"
 
 AEP_SQL_FUNCTION(aep_version);
 

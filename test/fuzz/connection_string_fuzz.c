@@ -3,7 +3,7 @@
  *		Fuzz target for connection_string.c: the input is lines, an SSL mode,
  *		then host, database, username and password.
  */
-#include "connection_string.h"
+#include "json/connection_string.h"
 
 #include "fuzz.h"
 

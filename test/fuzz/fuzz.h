@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "utf8.h"
+#include "json/utf8.h"
 
 extern int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -3,7 +3,7 @@
  *		Fuzz target for mask.c: the input is two lines, a secret and choices
  *		how to spell it, and a text.
  */
-#include "mask.h"
+#include "json/mask.h"
 
 #include "fuzz.h"
 #include "spell.h"

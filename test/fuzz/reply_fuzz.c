@@ -2,7 +2,7 @@
  * reply_fuzz.c
  *		Fuzz target for reply.c: the input is the body of an answer.
  */
-#include "reply.h"
+#include "json/reply.h"
 
 #include "fuzz.h"
 #include "guard.h"

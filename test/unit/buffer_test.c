@@ -4,7 +4,7 @@
  */
 #include <stdint.h>
 
-#include "buffer.h"
+#include "json/buffer.h"
 
 #include "memory.h"
 #include "tap.h"

@@ -2,7 +2,7 @@
  * connection_string_test.c
  *		Tests of connection_string.c.
  */
-#include "connection_string.h"
+#include "json/connection_string.h"
 
 #include "memory.h"
 #include "tap.h"

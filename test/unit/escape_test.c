@@ -2,7 +2,7 @@
  * escape_test.c
  *		Tests of escape.c.
  */
-#include "escape.h"
+#include "json/escape.h"
 
 #include "tap.h"
 

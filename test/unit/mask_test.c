@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "mask.h"
-#include "utf8.h"
+#include "json/mask.h"
+#include "json/utf8.h"
 
 #include "spell.h"
 #include "tap.h"

@@ -7,8 +7,8 @@
 
 #include <cjson/cJSON.h>
 
-#include "mask.h"
-#include "payload.h"
+#include "json/mask.h"
+#include "json/payload.h"
 
 #include "memory.h"
 #include "tap.h"

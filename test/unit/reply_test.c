@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "reply.h"
+#include "json/reply.h"
 
 #include "guard.h"
 #include "memory.h"

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "spell.h"
-#include "utf8.h"
+#include "json/utf8.h"
 
 size_t
 choose(Choices *choices, size_t n)

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "buffer.h"
+#include "json/buffer.h"
 
 /* Where decisions come from; when it is used up, all are for the first way. */
 typedef struct Choices

@@ -2,7 +2,7 @@
  * utf8_test.c
  *		Tests of utf8.c.
  */
-#include "utf8.h"
+#include "json/utf8.h"
 
 #include "tap.h"
 
