@@ -180,7 +180,7 @@ is($got->{$_}, $own{$_}, "the header $_ stays") foreach (grep { $_ ne 'accept' }
 $row = request('PUT', '/catalog/dataSets', q{body => '{}', headers => '{"content-type": "application/json-patch+json"}'});
 is($row->{sent}[0]{headers}{'content-type'}, 'application/json-patch+json', 'Content-Type is replaced');
 foreach my $reserved (
-	'Authorization', 'X-Api-Key', 'x-gw-ims-org-id', 'X-SANDBOX-NAME', 'Host', 'Content-Length', 'content-length', 'Transfer-Encoding', 'Connection', 'Expect', 'TE',
+	'Authorization', 'X-Api-Key', 'x-gw-ims-org-id', 'X-SANDBOX-NAME', 'x-sandbox-id', 'Host', 'Content-Length', 'content-length', 'Transfer-Encoding', 'Connection', 'Expect', 'TE',
 	'Upgrade', 'Trailer', 'Proxy-Connection', 'Accept-Encoding')
 {
 	like(fails("header $reserved", '22023', request_sql('GET', '/x', 'headers => ' . json_literal({ $reserved => 'x' })), 0),

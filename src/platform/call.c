@@ -8,7 +8,6 @@
 
 #include "database/encoding.h"
 #include "database/option.h"
-#include "json/reply.h"
 #include "platform/access_token.h"
 #include "platform/call.h"
 #include "platform/document.h"
@@ -189,39 +188,6 @@ aep_call_refuse(AepCall *call, const AepError *token_error)
 	call->token_error = *token_error;
 }
 
-static bool
-begins_with_one(const char *code, const char *const *beginnings, int count)
-{
-	for (int i = 0; i < count; i++)
-	{
-		if (strncmp(code, beginnings[i], strlen(beginnings[i])) == 0)
-			return true;
-	}
-	return false;
-}
-
-/*
- * The service did not take the token, and so did nothing.  Facts: the gateway
- * says 401, Flow Service 400 with a code of its own.  A 401 may also be about
- * something that no other token mends.
- */
-static bool
-token_refused(const AepHttpExchange *exchange)
-{
-	static const char *const of_token[] = {"FLOW-2114", "FLOW-2115"};
-	/* the login of the connection, the organisation's header */
-	static const char *const of_others[] = {"CONNECTOR-", "FLOW-2000", "FLOW-2001", "FLOW-2002"};
-	AepServiceError service;
-
-	if (exchange->outcome != AEP_HTTP_COMPLETE ||
-		(exchange->status != 400 && exchange->status != 401))
-		return false;
-	aep_reply_error(exchange->body.data, exchange->body.len, NULL, &service);
-	if (exchange->status == 401)
-		return !begins_with_one(service.code, of_others, lengthof(of_others));
-	return begins_with_one(service.code, of_token, lengthof(of_token));
-}
-
 /* With another token.  That the last attempt was refused says nothing of those before. */
 static void
 start_again(AepCall *call)
@@ -254,7 +220,7 @@ aep_call_is_over(AepCall *call)
 		return false;
 	if (call->no_token)
 		return true;
-	if (!token_refused(call->exchange) ||
+	if (!aep_error_token_refused(call->exchange) ||
 		!aep_access_token_refused(call->server, call->secrets.text[call->nsecrets]) ||
 		call->renewed)
 		return true;

@@ -219,9 +219,24 @@ failure_detail(const AepErrorContext *context, AepHttpExchange *exchange)
 	return psprintf("libcurl says: %s.", reason);
 }
 
+bool
+aep_error_token_refused(const AepHttpExchange *exchange)
+{
+	/* as of a request that only asks: what earlier attempts did is not the question */
+	static const AepErrorContext asking = {.method = "GET"};
+	AepServiceError service;
+
+	if (exchange->outcome != AEP_HTTP_COMPLETE ||
+		(exchange->status != 400 && exchange->status != 401))
+		return false;
+	aep_reply_error(exchange->body.data, exchange->body.len, NULL, &service);
+	return find_rule(&asking, exchange, service.code)->sqlstate ==
+		   ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION;
+}
+
 /*
  * Whether the request may have been carried out.  A service that failed may have
- * failed after the change; of a POST it would have told the id.
+ * failed after the change; what a POST was to create counts as not created then.
  */
 static bool
 maybe_done(const AepErrorContext *context, int sqlstate)

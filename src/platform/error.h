@@ -50,6 +50,13 @@ extern void aep_error_token_not_understood(const AepErrorContext *context,
 										   AepError *error);
 
 /*
+ * Whether the service did not take the access token, and so did nothing.  Facts:
+ * the gateway says 401, Flow Service 400 with a code of its own; a 401 may also
+ * be about the connection's login or the organisation, which no token mends.
+ */
+extern bool aep_error_token_refused(const AepHttpExchange *exchange);
+
+/*
  * The same for a request that was not sent, or not again, for want of an access
  * token; token_error says why there is none.  After an attempt that was not
  * surely refused that leaves the outcome unknown: 08007.

@@ -292,45 +292,37 @@ first_id(const AepBuffer *body)
 	return id != NULL && aep_reply_is_uuid(id) ? id : NULL;
 }
 
-/* What a first attempt has deleted is not there for the second: nobody else's doing. */
+/*
+ * A refusal is an answer, but after an attempt that was not refused it says
+ * nothing of the outcome.  Only that a second deletion finds nothing is no
+ * riddle.
+ */
 static bool
-deleted_before(const AepCall *call, const AepHttpExchange *answer)
+says_nothing(const AepCall *call, const AepHttpExchange *answer, const AepError *error)
 {
-	return answer->status == 404 && strcmp(call->context.method, "DELETE") == 0;
+	return error->sqlstate == ERRCODE_TRANSACTION_RESOLUTION_UNKNOWN && answer->status / 100 == 4 &&
+		   !(answer->status == 404 && strcmp(call->context.method, "DELETE") == 0);
 }
 
-/*
- * Only a missing answer is an error, and one that says nothing of the outcome;
- * notes what a POST may have created.
- */
+/* Raises what leaves no answer to show; notes what a POST has created. */
 static void
 settle(AepCall *call)
 {
 	const AepHttpExchange *answer = aep_call_answer(call);
-	AepPending *pending = call->pending;
 	AepCreated created;
 	AepError error;
 
-	if (answer == NULL)
+	if (!aep_call_succeeded(call, &error))
 	{
-		(void) aep_call_succeeded(call, &error);
-		aep_error_raise(&error);
+		if (answer == NULL || says_nothing(call, answer, &error))
+			aep_error_raise(&error);
 	}
-	if (answer->not_refused && answer->status / 100 == 4 && !deleted_before(call, answer) &&
-		!aep_call_succeeded(call, &error) &&
-		error.sqlstate == ERRCODE_TRANSACTION_RESOLUTION_UNKNOWN)
-		aep_error_raise(&error);
-	if (pending == NULL)
-		return;
-	if (answer->status == 502 || answer->status == 504)
-		aep_pending_unknown(pending);
-	else if (answer->status / 100 != 2)
-		aep_pending_forget(pending);
-	else
+	else if (call->pending != NULL)
 	{
 		/* an action on something that exists answers with an id as well */
 		aep_reply_created(answer->body.data, answer->body.len, &created);
-		aep_pending_created(pending, created.id[0] != '\0' ? created.id : first_id(&answer->body));
+		aep_pending_created(call->pending,
+							created.id[0] != '\0' ? created.id : first_id(&answer->body));
 	}
 }
 
