@@ -144,6 +144,13 @@ prepare_authorization(AepCall *call)
 	return call->token.data;
 }
 
+/* Of all attempts so far, with whatever token. */
+static AepFate *
+fate_of(AepCall *call)
+{
+	return call->pending != NULL ? aep_pending_fate(call->pending) : &call->own_fate;
+}
+
 static void
 send_request(AepCall *call, const char *authorization)
 {
@@ -160,7 +167,7 @@ send_request(AepCall *call, const char *authorization)
 		.limits = &server->limits,
 		.repeat = repeat_rule(call),
 		.deadline = call->deadline,
-		.sent = call->pending != NULL ? aep_pending_sent(call->pending) : NULL,
+		.fate = fate_of(call),
 		.in_batch = call->in_batch,
 	};
 
@@ -188,23 +195,15 @@ aep_call_refuse(AepCall *call, const AepError *token_error)
 	call->token_error = *token_error;
 }
 
-/* With another token.  That the last attempt was refused says nothing of those before. */
+/* With another token. */
 static void
 start_again(AepCall *call)
 {
 	call->renewed = true;
-	call->maybe_done = call->exchange->maybe_done;
-	call->not_refused = call->exchange->not_refused;
 	call->secrets.count = call->nsecrets; /* the refused token is gone */
 	aep_http_end(call->exchange);
 	call->exchange = NULL;
-	if (call->pending != NULL)
-		*aep_pending_sent(call->pending) = call->maybe_done;
 	aep_call_start(call);
-	if (call->no_token)
-		return;
-	call->exchange->maybe_done |= call->maybe_done;
-	call->exchange->not_refused |= call->not_refused;
 }
 
 bool
@@ -252,7 +251,7 @@ settle_pending(AepCall *call, const AepError *error)
 {
 	if (call->pending == NULL)
 		return;
-	if (error->maybe_done)
+	if (error->fate >= AEP_FATE_OPEN)
 		aep_pending_unknown(call->pending);
 	else
 		aep_pending_forget(call->pending);
@@ -267,7 +266,7 @@ aep_call_succeeded(AepCall *call, AepError *error)
 	if (answer != NULL && answer->status / 100 == 2)
 		return true;
 	if (call->no_token)
-		aep_error_without_token(&call->context, &call->token_error, call->not_refused, error);
+		aep_error_without_token(&call->context, &call->token_error, fate_of(call), error);
 	else
 		aep_error_from_exchange(&call->context, call->exchange, error);
 	settle_pending(call, error);

@@ -238,7 +238,7 @@ aep_flow_delete_connection(const AepServer *server, const char *id)
 	answer = aep_call_answer(call);
 
 	/* an attempt whose answer was lost, or said otherwise, has done it */
-	if (answer != NULL && answer->status == 404 && answer->not_refused)
+	if (answer != NULL && answer->status == 404 && aep_fate_unsure_before(&answer->fate))
 	{
 		aep_call_end(call);
 		return;
