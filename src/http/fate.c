@@ -35,6 +35,12 @@ aep_fate_answer(AepFate *fate, int status)
 		fate->last = AEP_FATE_FAILED;
 }
 
+void
+aep_fate_doubt(AepFate *fate)
+{
+	fate->last = AEP_FATE_OPEN;
+}
+
 AepFateState
 aep_fate_verdict(const AepFate *fate)
 {

@@ -37,6 +37,9 @@ extern void aep_fate_leave(AepFate *fate);
 /* A whole answer with this HTTP status came. */
 extern void aep_fate_answer(AepFate *fate, int status);
 
+/* Nobody understood that answer: whoever gave it, it proves nothing. */
+extern void aep_fate_doubt(AepFate *fate);
+
 /* The furthest of all attempts. */
 extern AepFateState aep_fate_verdict(const AepFate *fate);
 

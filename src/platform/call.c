@@ -120,25 +120,23 @@ repeat_rule(const AepCall *call)
 }
 
 /*
- * The value of the Authorization header; NULL if there is no token.  A copy of
- * the token, since the kept one may be renewed by another call meanwhile.
+ * The value of the Authorization header; NULL if there is no token.  Another
+ * call may renew the kept one meanwhile; this one is the call's own.
  */
 static const char *
 prepare_authorization(AepCall *call)
 {
 	static const char scheme[] = "Bearer ";
-	const char *token = aep_access_token_try(call->server, call->deadline, &call->token_error);
 
-	if (token == NULL)
+	aep_buffer_free(&call->token);
+	if (!aep_buffer_append(&call->token, scheme, strlen(scheme)))
+		aep_call_out_of_memory();
+	if (!aep_access_token_append(call->server, call->deadline, &call->token, &call->token_error))
 	{
 		/* no error here: what the failure means is the caller's to settle */
 		call->no_token = true;
 		return NULL;
 	}
-	aep_buffer_free(&call->token);
-	if (!aep_buffer_append(&call->token, scheme, strlen(scheme)) ||
-		!aep_buffer_append(&call->token, token, strlen(token)))
-		aep_call_out_of_memory();
 	call->nsecrets = call->secrets.count;
 	aep_secrets_add(&call->secrets, call->token.data + strlen(scheme));
 	return call->token.data;

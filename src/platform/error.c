@@ -299,7 +299,7 @@ aep_error_not_understood(const AepErrorContext *context, AepHttpExchange *exchan
 					 shown(context->secrets, exchange->body.data, exchange->body.len));
 	else
 		error->detail = psprintf("The answer with HTTP status %d %s.", exchange->status, why);
-	error->fate = fate_of_change(context, &exchange->fate);
+	error->fate = is_change(context) ? AEP_FATE_OPEN : AEP_FATE_NOTHING;
 	error->hint = is_change(context) ? UNKNOWN_HINT : NULL;
 }
 

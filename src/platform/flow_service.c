@@ -43,7 +43,7 @@ void
 aep_flow_check_access(const AepServer *server)
 {
 	aep_option_check_complete(server);
-	(void) aep_access_token(server, aep_http_now() + server->limits.request_timeout);
+	aep_access_token_require(server, aep_http_now() + server->limits.request_timeout);
 }
 
 AepCall *

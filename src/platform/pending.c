@@ -345,6 +345,7 @@ aep_pending_created(AepPending *pending, const char *id)
 void
 aep_pending_unknown(AepPending *pending)
 {
+	aep_fate_doubt(&pending->fate);
 	log_unknown(pending);
 }
 

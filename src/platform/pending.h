@@ -33,7 +33,7 @@ extern AepFate *aep_pending_fate(AepPending *pending);
 /* The object exists; logs its id.  An id that is not known: NULL. */
 extern void aep_pending_created(AepPending *pending, const char *id);
 
-/* No answer, and none will come; logs the name. */
+/* No answer that is understood, and none will come; logs the name. */
 extern void aep_pending_unknown(AepPending *pending);
 
 /* Not created, as far as can be told: it was not sent, or the service says so. */
