@@ -208,7 +208,7 @@ tell_platform(const AepServer *server, AepIngestState *state, const AepPassword 
 
 	if (!aep_flow_try_update(server, state->connection_id, state->etag, &change, &changed, &error))
 	{
-		if (error.maybe_done)
+		if (error.fate >= AEP_FATE_OPEN)
 		{
 			keep_pending(state);
 			error.hint = "Both logins keep working. Call aep.rotate_credentials() again.";
