@@ -377,8 +377,8 @@ my %sizes = (
 	'many digits' => [ '[0.' . '1' x 20_000 . ']', 'string', 20_006 ],
 	'many digits before the point' => [ '[' . '1' x 20_000 . ']', 'string', 20_004 ],
 	'many digits and an exponent' => [ '[0.' . '1' x 5_000 . 'e-9000]', 'string', 5_012 ],
-	'many values' => [ '[0' . ',0' x 3_999_998 . ']', 'array', 3 * 3_999_999 ],
-	'too many values' => [ '[0' . ',0' x 3_999_999 . ']', 'string', 2 * 4_000_000 + 3 ]);
+	'many values' => [ '[0' . ',0' x 4_194_302 . ']', 'array', 3 * 4_194_303 ],
+	'too many values' => [ '[0' . ',0' x 4_194_303 . ']', 'string', 2 * 4_194_304 + 3 ]);
 foreach my $what (sort keys %sizes)
 {
 	my ($body, $type, $length) = @{ $sizes{$what} };

@@ -7,7 +7,7 @@
 
 SRC = ../../src
 BUILD = build
-PARTS = buffer connection_string escape mask payload reply utf8
+PARTS = answer buffer connection_string escape mask payload reply utf8
 
 CFLAGS = -std=gnu99 -g $(OPTIMIZE) -fno-omit-frame-pointer -Wall -Wextra -Wshadow \
   -Wmissing-prototypes -Wdeclaration-after-statement

@@ -12,13 +12,14 @@
 #include "utils/jsonb.h"
 
 #include "compat.h"
-#include "json/buffer.h"
+#include "http/http.h"
 
 /*
- * A body as jsonb, in the current context; NULL if it is not JSON in UTF-8
- * without NUL characters, and then *why completes "The answer ...".
+ * The body of an answer as jsonb, in the current context; NULL if it is not
+ * JSON, or does not pass answer.h's gate, and then *why completes "The answer
+ * ...".  Interrupts are served before and after each reading of the text.
  */
-extern Jsonb *aep_document_parse(const AepBuffer *body, const char **why);
+extern Jsonb *aep_document_parse(const AepHttpExchange *answer, const char **why);
 
 /* A member that is an object or array; NULL if there is none, or *object is NULL. */
 extern JsonbContainer *aep_document_member(JsonbContainer *object, const char *name);

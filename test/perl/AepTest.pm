@@ -407,6 +407,23 @@ sub kilobytes_of
 	return slurp_file("/proc/$pid/status") =~ /^$field:\s+(\d+) kB$/m ? $1 : die "no $field";
 }
 
+=item peak_of(pid, call)
+
+How much more memory than before a process had in use at once while the function
+ran, in kB.
+
+=cut
+
+sub peak_of
+{
+	my ($pid, $call) = @_;
+
+	append_to_file("/proc/$pid/clear_refs", '5');    # VmHWM starts anew
+	my $before = kilobytes_of($pid, 'VmHWM');
+	$call->();
+	return kilobytes_of($pid, 'VmHWM') - $before;
+}
+
 =item is_running(pid)
 
 Whether a process exists, and is not a zombie.
