@@ -153,17 +153,6 @@ sub has_visitor
 	return scalar(IO::Select->new($listener)->can_read(0));
 }
 
-# How much more memory than before was in use at once during a call, in kB.
-sub peak_of
-{
-	my ($call) = @_;
-
-	append_to_file("/proc/$pid/clear_refs", '5');    # VmHWM starts anew
-	my $before = AepTest::kilobytes_of($pid, 'VmHWM');
-	$call->();
-	return AepTest::kilobytes_of($pid, 'VmHWM') - $before;
-}
-
 # Sends text again and again, at most so many bytes; returns how many it could.
 sub send_repeatedly
 {
@@ -184,7 +173,7 @@ works('at the start', $_) foreach (qw(aep plain));
 # Size: 100 kB that unpack to 100 MB.
 $node->safe_psql('postgres', q{ALTER SERVER aep OPTIONS (ADD max_response_size '100kB')});
 AepTest::run_sql($session, create('fault:gzip=50000'));    # from here on zlib is loaded
-my $peak = peak_of(sub { AepTest::run_sql($session, create('fault:gzip=100000000')) });
+my $peak = AepTest::peak_of($pid, sub { AepTest::run_sql($session, create('fault:gzip=100000000')) });
 like($session->{err}, qr/ERROR:  54000: .* the answer is too large/, 'unpacking: refused');
 note "unpacking took $peak kB";
 cmp_ok($peak, '<', 4096, 'unpacking: memory is flat');
@@ -210,7 +199,8 @@ foreach my $what (sort keys %endless)
 	my $sent;
 	my $took = time;
 
-	$peak = peak_of(
+	$peak = AepTest::peak_of(
+		$pid,
 		sub {
 			exchange(
 				sub {
@@ -258,7 +248,7 @@ foreach my $case (@answers)
 {
 	my ($what, $answer, $sqlstate) = @$case;
 
-	$peak = peak_of(sub { exchange($answer) });
+	$peak = AepTest::peak_of($pid, sub { exchange($answer) });
 	like($session->{err}, qr/ERROR:  (?:$sqlstate): /, "$what: the error");
 	cmp_ok($peak, '<', 40_000, "$what: memory");
 	is(AepTest::run_sql($session, 'SELECT pg_backend_pid()'), $pid, "$what: the session lives");

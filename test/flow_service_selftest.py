@@ -380,6 +380,8 @@ def test_answer_faults(fake, results):
             ('nulid=1', rb'\\u0000"'), ('surrogate=1', rb'\\ud800"'), ('badutf8=1', rb'\xff"'),
             ('dupid=1', rb'"id".*"id"'), ('idcase=1', rb'"ID"'), ('deep=5000', rb'\[{5000}'),
             ('empty=1', rb'^$'), ('html=1,message=a%26b', rb'^<html>.*a&amp;b'),
+            ('body=%FF%2C%20', rb'^\xff, $'),
+            ('body=%5B,repeat=%2C,count=3,end=%5D', rb'^\[,,,\]$'),
             ('huge=200000', rb'x{199990}'),
             ('huge=200000,chunked=1', rb'x{199990}')):
         client = fake.open()

@@ -237,7 +237,7 @@ body_arrived(char *data, size_t size, size_t nmemb, void *arg)
 	AepBuffer *body = &transfer->exchange.body;
 	size_t len = size * nmemb;
 
-	if (len > (size_t) transfer->request.limits->max_response_size - body->len)
+	if (len > transfer->exchange.max_size - body->len)
 	{
 		transfer->too_large = true;
 		return 0;
@@ -482,6 +482,7 @@ aep_http_start(const AepHttpRequest *request)
 	caller = MemoryContextSwitchTo(context);
 	transfer = palloc0(sizeof(AepHttpTransfer));
 	transfer->exchange.transfer = transfer;
+	transfer->exchange.max_size = (size_t) request->limits->max_response_size;
 	transfer->context = context;
 	transfer->request = *request;
 	if (request->fate != NULL)

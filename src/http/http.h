@@ -73,6 +73,7 @@ typedef struct AepHttpExchange
 	int64 retry_after;		   /* seconds the service asks to wait; 0: it does not say */
 	bool retry_after_too_long; /* longer than the time that was left */
 	AepBuffer body;			   /* as far as it came, unpacked */
+	size_t max_size;		   /* that the body may have: max_response_size */
 	const char *reason;		   /* libcurl's own words when not complete */
 
 	struct AepHttpTransfer *transfer; /* http.c's own */

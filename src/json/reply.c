@@ -12,240 +12,29 @@
 #include "json/utf8.h"
 
 /*
- * An answer has a few dozen values.  cJSON needs some 70 bytes for each, also
- * for one that takes two bytes of the text, so a large answer made of small
- * values would need many times its own size.
- */
-#define MAX_VALUES 100000
-
-const char *
-aep_reply_status_text(AepReplyStatus status)
-{
-	switch (status)
-	{
-		case AEP_REPLY_OK:
-			return "was understood";
-		case AEP_REPLY_EMPTY:
-			return "is empty";
-		case AEP_REPLY_NOT_UTF8:
-			return "is not valid UTF-8";
-		case AEP_REPLY_NUL:
-			return "holds a NUL character";
-		case AEP_REPLY_NOT_JSON:
-			return "could not be read as JSON";
-		case AEP_REPLY_DUPLICATE:
-			return "has \"id\" or \"etag\" twice";
-		case AEP_REPLY_NO_ID:
-			return "has no \"id\"";
-		case AEP_REPLY_BAD_ID:
-			return "has an \"id\" that is not a UUID";
-		case AEP_REPLY_BAD_ETAG:
-			return "has an \"etag\" that cannot be used";
-		case AEP_REPLY_NO_TOKEN:
-			return "has no usable \"access_token\"";
-		case AEP_REPLY_BAD_LIFE:
-			return "has no usable \"expires_in\"";
-	}
-	return "was not understood";
-}
-
-static bool
-is_json_blank(char c)
-{
-	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
-}
-
-/* Takes blanks off both ends, and a byte order mark. */
-static void
-trim(const char **text, size_t *len)
-{
-	const char *start = *text;
-	const char *end = start + *len;
-
-	if (end - start >= 3 && memcmp(start, "\xef\xbb\xbf", 3) == 0)
-		start += 3;
-	while (start < end && is_json_blank(*start))
-		start++;
-	while (start < end && is_json_blank(end[-1]))
-		end--;
-	*text = start;
-	*len = end - start;
-}
-
-/*
- * Checks the escape behind a backslash.  cJSON takes \u0000, and also \u with
- * anything but hexadecimal digits behind it, as the end of the string.
- */
-static AepReplyStatus
-check_escape(const char *text, size_t len)
-{
-	if (len == 0 || text[0] != 'u')
-		return AEP_REPLY_OK;
-	for (size_t i = 1; i <= 4; i++)
-	{
-		if (i >= len || text[i] == '\0' || strchr("0123456789abcdefABCDEF", text[i]) == NULL)
-			return AEP_REPLY_NOT_JSON;
-	}
-	return memcmp(text, "u0000", 5) == 0 ? AEP_REPLY_NUL : AEP_REPLY_OK;
-}
-
-/*
- * What has to be known before cJSON sees the text.  Where a string begins and
- * ends matters only as far as the text is JSON.
- */
-static AepReplyStatus
-check_bytes(const char *text, size_t len)
-{
-	AepReplyStatus status = AEP_REPLY_OK;
-	size_t values = 1;
-	bool in_string = false;
-
-	if (!aep_utf8_is_valid(text, len))
-		return AEP_REPLY_NOT_UTF8;
-	if (memchr(text, '\0', len) != NULL)
-		return AEP_REPLY_NUL;
-	for (size_t i = 0; i < len; i++)
-	{
-		if (text[i] == '\\')
-		{
-			AepReplyStatus escape = check_escape(text + i + 1, len - i - 1);
-
-			if (escape == AEP_REPLY_NUL)
-				return escape;
-			if (escape != AEP_REPLY_OK)
-				status = escape;
-			i++;
-		}
-		else if (text[i] == '"')
-			in_string = !in_string;
-		else if (!in_string && (text[i] == ',' || text[i] == '[' || text[i] == '{'))
-			values++;
-	}
-	return values > MAX_VALUES ? AEP_REPLY_NOT_JSON : status;
-}
-
-/*
- * As deep, and with as long numbers, as PostgreSQL's reader takes without an
- * error: digits and exponent together stay below the scale of a numeric.  Each
- * value costs it some 60 bytes.
- */
-#define MAX_DEPTH 4000
-#define MAX_DIGITS 5000
-#define MAX_EXPONENT 10000
-#define MAX_DOCUMENT_VALUES 4000000
-#define MAX_ZEROS 100000000 /* that all exponents together become when written out */
-
-/*
- * Whether JSON keeps within what PostgreSQL's reader takes: beyond that it
- * raises an error of its own.  Says nothing of text that is not JSON.
- */
-static bool
-keeps_limits(const char *text, size_t len)
-{
-	size_t depth = 0;
-	size_t digits = 0;
-	size_t values = 1;
-	size_t zeros = 0;
-	long exponent = -1; /* -1: not in one */
-	bool in_string = false;
-
-	for (size_t i = 0; i < len; i++)
-	{
-		char c = text[i];
-
-		if (in_string)
-		{
-			if (c == '\\')
-				i++;
-			else if (c == '"')
-				in_string = false;
-			continue;
-		}
-		if (c >= '0' && c <= '9')
-		{
-			if (exponent >= 0)
-				exponent = exponent * 10 + (c - '0');
-			if (++digits > MAX_DIGITS || exponent > MAX_EXPONENT)
-				return false;
-			continue;
-		}
-		if ((c == 'e' || c == 'E') && digits > 0)
-		{
-			exponent = 0;
-			continue;
-		}
-		if (c == '.' || ((c == '+' || c == '-') && exponent == 0))
-			continue;
-		if (exponent > 0 && (zeros += (size_t) exponent) > MAX_ZEROS)
-			return false;
-		digits = 0;
-		exponent = -1;
-		if ((c == ',' || c == '[' || c == '{') && ++values > MAX_DOCUMENT_VALUES)
-			return false;
-		if (c == '"')
-			in_string = true;
-		else if ((c == '[' || c == '{') && ++depth > MAX_DEPTH)
-			return false;
-		else if ((c == ']' || c == '}') && depth > 0)
-			depth--;
-	}
-	return true;
-}
-
-AepReplyStatus
-aep_reply_text(const char *body, size_t len)
-{
-	if (len > 0)
-		trim(&body, &len);
-	if (len == 0)
-		return AEP_REPLY_EMPTY;
-	if (!aep_utf8_is_valid(body, len))
-		return AEP_REPLY_NOT_UTF8;
-	if (memchr(body, '\0', len) != NULL)
-		return AEP_REPLY_NUL;
-	for (const char *at = body; (at = memchr(at, '\\', len - (at - body))) != NULL; at++)
-	{
-		at++;
-		if (at >= body + len)
-			break;
-		if (check_escape(at, len - (at - body)) == AEP_REPLY_NUL)
-			return AEP_REPLY_NUL;
-	}
-	return keeps_limits(body, len) ? AEP_REPLY_OK : AEP_REPLY_NOT_JSON;
-}
-
-/*
- * Parses a body.  A tree is returned only with AEP_REPLY_OK; free_tree()
+ * Parses a body.  A tree is returned only with AEP_ANSWER_OK; free_tree()
  * frees it.  JSON that memory does not suffice for counts as not JSON.
  */
-static AepReplyStatus
-parse(const char *body, size_t len, cJSON **tree)
+static AepAnswerStatus
+parse(const char *body, size_t len, size_t max_size, cJSON **tree)
 {
 	const char *end = NULL;
-	AepReplyStatus status;
+	AepText text;
+	AepAnswerStatus status = aep_answer_check(body, len, max_size, &text);
 
 	*tree = NULL;
-	if (len > 0)
-		trim(&body, &len);
-	if (len == 0)
-		return AEP_REPLY_EMPTY;
-	status = check_bytes(body, len);
-	if (status != AEP_REPLY_OK)
+	if (status != AEP_ANSWER_OK)
 		return status;
-
-	/* not JSON, and cJSON before 1.7.18 reads one byte too far there */
-	if (body[len - 1] == ',')
-		return AEP_REPLY_NOT_JSON;
-	*tree = cJSON_ParseWithLengthOpts(body, len, &end, false);
+	*tree = cJSON_ParseWithLengthOpts(text.data, text.len, &end, false);
 	if (*tree == NULL)
-		return AEP_REPLY_NOT_JSON;
-	if (end != body + len)
+		return AEP_ANSWER_NOT_JSON;
+	if (end != text.data + text.len)
 	{
 		cJSON_Delete(*tree);
 		*tree = NULL;
-		return AEP_REPLY_NOT_JSON;
+		return AEP_ANSWER_NOT_JSON;
 	}
-	return AEP_REPLY_OK;
+	return AEP_ANSWER_OK;
 }
 
 static void
@@ -355,7 +144,7 @@ aep_reply_is_etag(const char *text)
 	return true;
 }
 
-static AepReplyStatus
+static AepAnswerStatus
 read_created(const cJSON *answer, AepCreated *created)
 {
 	bool twice = false;
@@ -364,29 +153,29 @@ read_created(const cJSON *answer, AepCreated *created)
 	char uuid[sizeof(created->id)];
 
 	if (twice)
-		return AEP_REPLY_DUPLICATE;
+		return AEP_ANSWER_DUPLICATE;
 	if (!cJSON_IsString(id))
-		return AEP_REPLY_NO_ID;
+		return AEP_ANSWER_NO_ID;
 	if (!read_uuid(id->valuestring, uuid))
-		return AEP_REPLY_BAD_ID;
+		return AEP_ANSWER_BAD_ID;
 	memcpy(created->id, uuid, sizeof(uuid));
 	if (etag == NULL)
-		return AEP_REPLY_OK;
+		return AEP_ANSWER_OK;
 	if (!cJSON_IsString(etag) || !aep_reply_is_etag(etag->valuestring))
-		return AEP_REPLY_BAD_ETAG;
+		return AEP_ANSWER_BAD_ETAG;
 	created->has_etag = true;
 	memcpy(created->etag, etag->valuestring, strlen(etag->valuestring) + 1);
-	return AEP_REPLY_OK;
+	return AEP_ANSWER_OK;
 }
 
-AepReplyStatus
-aep_reply_created(const char *body, size_t len, AepCreated *created)
+AepAnswerStatus
+aep_reply_created(const char *body, size_t len, size_t max_size, AepCreated *created)
 {
 	cJSON *answer;
-	AepReplyStatus status = parse(body, len, &answer);
+	AepAnswerStatus status = parse(body, len, max_size, &answer);
 
 	memset(created, 0, sizeof(*created));
-	if (status == AEP_REPLY_OK)
+	if (status == AEP_ANSWER_OK)
 		status = read_created(answer, created);
 	free_tree(answer);
 	return status;
@@ -406,28 +195,28 @@ is_printable(const char *text)
 	return true;
 }
 
-static AepReplyStatus
+static AepAnswerStatus
 read_token(const cJSON *answer, AepBuffer *token, int64_t *life)
 {
 	const char *text = member_text(answer, "access_token");
 	const cJSON *expires_in = member(answer, "expires_in", NULL);
 
 	if (text == NULL || !is_printable(text))
-		return AEP_REPLY_NO_TOKEN;
+		return AEP_ANSWER_NO_TOKEN;
 	if (!cJSON_IsNumber(expires_in) || !(expires_in->valuedouble >= 1))
-		return AEP_REPLY_BAD_LIFE;
+		return AEP_ANSWER_BAD_LIFE;
 	*life =
 		expires_in->valuedouble < LONGEST_LIFE ? (int64_t) expires_in->valuedouble : LONGEST_LIFE;
-	return aep_buffer_append(token, text, strlen(text)) ? AEP_REPLY_OK : AEP_REPLY_NO_TOKEN;
+	return aep_buffer_append(token, text, strlen(text)) ? AEP_ANSWER_OK : AEP_ANSWER_NO_TOKEN;
 }
 
-AepReplyStatus
-aep_reply_token(const char *body, size_t len, AepBuffer *token, int64_t *life)
+AepAnswerStatus
+aep_reply_token(const char *body, size_t len, size_t max_size, AepBuffer *token, int64_t *life)
 {
 	cJSON *answer;
-	AepReplyStatus status = parse(body, len, &answer);
+	AepAnswerStatus status = parse(body, len, max_size, &answer);
 
-	if (status == AEP_REPLY_OK)
+	if (status == AEP_ANSWER_OK)
 		status = read_token(answer, token, life);
 	free_tree(answer);
 	return status;
@@ -526,10 +315,11 @@ find_request_id(const cJSON *answer)
 }
 
 void
-aep_reply_error(const char *body, size_t len, const AepSecrets *secrets, AepServiceError *error)
+aep_reply_error(const char *body, size_t len, size_t max_size, const AepSecrets *secrets,
+				AepServiceError *error)
 {
 	cJSON *answer;
-	AepReplyStatus status = parse(body, len, &answer);
+	AepAnswerStatus status = parse(body, len, max_size, &answer);
 	const char *message = find_message(answer);
 	const char *request_id = find_request_id(answer);
 	char code[sizeof(error->code)];
@@ -542,7 +332,7 @@ aep_reply_error(const char *body, size_t len, const AepSecrets *secrets, AepServ
 				 sizeof(error->request_id));
 	if (message != NULL)
 		aep_mask(secrets, message, strlen(message), error->message, sizeof(error->message));
-	else if (status != AEP_REPLY_EMPTY)
+	else if (status != AEP_ANSWER_EMPTY)
 		aep_mask(secrets, body, len, error->message, sizeof(error->message));
 	free_tree(answer);
 }

@@ -3,8 +3,8 @@
  *		What we understand of Flow Service's answers.
  *
  * Plain C over cJSON.  Results are fixed-size structs without pointers, or go
- * to a buffer of the caller's, so there is nothing to free.  Bytes come before meaning: UTF-8, then the \u0000
- * escape (at which cJSON would silently cut a string), then JSON, then members.
+ * to a buffer of the caller's, so there is nothing to free.  Bytes come before
+ * meaning: answer.h's gate, then JSON, then members.  max_size is the gate's.
  */
 #ifndef AEP_REPLY_H
 #define AEP_REPLY_H
@@ -13,32 +13,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "json/answer.h"
 #include "json/buffer.h"
 #include "json/mask.h"
-
-typedef enum AepReplyStatus
-{
-	AEP_REPLY_OK,
-	AEP_REPLY_EMPTY, /* no bytes but blanks */
-	AEP_REPLY_NOT_UTF8,
-	AEP_REPLY_NUL, /* a NUL byte or a \u0000 escape */
-	AEP_REPLY_NOT_JSON,
-	AEP_REPLY_DUPLICATE, /* a member we read stands twice */
-	AEP_REPLY_NO_ID,	 /* not an object with a string "id" */
-	AEP_REPLY_BAD_ID,	 /* not a uuid */
-	AEP_REPLY_BAD_ETAG,	 /* not a string, too long, control characters */
-	AEP_REPLY_NO_TOKEN,	 /* no "access_token" that can stand in a header */
-	AEP_REPLY_BAD_LIFE	 /* "expires_in" is not a positive number */
-} AepReplyStatus;
-
-/* Why an answer was not understood, as a fragment completing "The answer ...". */
-extern const char *aep_reply_status_text(AepReplyStatus status);
-
-/*
- * Whether a body is text that may go on to a JSON reader: not empty, UTF-8,
- * neither a NUL nor a \u0000 escape.  Says nothing of JSON itself.
- */
-extern AepReplyStatus aep_reply_text(const char *body, size_t len);
 
 /* The answer to a creating or changing call: {"id": "...", "etag": "\"...\""}. */
 typedef struct AepCreated
@@ -55,18 +32,19 @@ extern bool aep_reply_is_uuid(const char *text);
 extern bool aep_reply_is_etag(const char *text);
 
 /*
- * Reads the answer to a create.  On a status other than AEP_REPLY_OK *created
- * is all zero, except with AEP_REPLY_BAD_ETAG, where the id is set.
+ * Reads the answer to a create.  On a status other than AEP_ANSWER_OK *created
+ * is all zero, except with AEP_ANSWER_BAD_ETAG, where the id is set.
  */
-extern AepReplyStatus aep_reply_created(const char *body, size_t len, AepCreated *created);
+extern AepAnswerStatus aep_reply_created(const char *body, size_t len, size_t max_size,
+										 AepCreated *created);
 
 /*
  * Reads the answer of the identity service: appends the token, printable ASCII
  * only, to *token, and sets *life to the seconds it lives, at most a year.
  * Facts: {"access_token": "...", "token_type": "bearer", "expires_in": 86399}.
  */
-extern AepReplyStatus aep_reply_token(const char *body, size_t len, AepBuffer *token,
-									  int64_t *life);
+extern AepAnswerStatus aep_reply_token(const char *body, size_t len, size_t max_size,
+									   AepBuffer *token, int64_t *life);
 
 /* What an error answer says, whatever its shape; "" for what it does not say. */
 typedef struct AepServiceError
@@ -82,8 +60,8 @@ typedef struct AepServiceError
  * the message is the text itself.  All members are masked, printable and
  * clipped (mask.h), so they can be shown.
  */
-extern void aep_reply_error(const char *body, size_t len, const AepSecrets *secrets,
-							AepServiceError *error);
+extern void aep_reply_error(const char *body, size_t len, size_t max_size,
+							const AepSecrets *secrets, AepServiceError *error);
 
 /* Version of cJSON in use, for bug reports; a static string. */
 extern const char *aep_reply_library_version(void);

@@ -174,7 +174,7 @@ exchange_token(const AepServer *server, TokenRequest *token_request, int64 deadl
 		.deadline = deadline,
 	};
 	AepHttpExchange *exchange;
-	AepReplyStatus status;
+	AepAnswerStatus status;
 	int64 life;
 
 	token_request->secret = aep_to_utf8(server->client_secret, "option \"client_secret\"");
@@ -192,10 +192,11 @@ exchange_token(const AepServer *server, TokenRequest *token_request, int64 deadl
 		aep_error_from_exchange(&context, exchange, error);
 		return 0;
 	}
-	status = aep_reply_token(exchange->body.data, exchange->body.len, &token_request->token, &life);
-	if (status != AEP_REPLY_OK)
+	status = aep_reply_token(exchange->body.data, exchange->body.len, exchange->max_size,
+							 &token_request->token, &life);
+	if (status != AEP_ANSWER_OK)
 	{
-		aep_error_token_not_understood(&context, exchange, aep_reply_status_text(status), error);
+		aep_error_token_not_understood(&context, exchange, aep_answer_status_text(status), error);
 		return 0;
 	}
 	aep_http_end(exchange);

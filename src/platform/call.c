@@ -294,7 +294,7 @@ JsonbContainer *
 aep_call_document(AepCall *call)
 {
 	const char *why;
-	Jsonb *document = aep_document_parse(&call->exchange->body, &why);
+	Jsonb *document = aep_document_parse(call->exchange, &why);
 
 	if (document == NULL)
 		aep_call_not_understood(call, why);

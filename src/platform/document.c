@@ -9,6 +9,7 @@
 #include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
+#include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
@@ -17,10 +18,12 @@
 
 #include "compat.h"
 #include "database/encoding.h"
+#include "json/answer.h"
 #include "json/escape.h"
+#include "json/mask.h"
 #include "json/reply.h"
-#include "platform/document.h"
 #include "json/utf8.h"
+#include "platform/document.h"
 
 /*
  * Turns \u escapes into the characters they stand for: jsonb_in() refuses
@@ -28,55 +31,63 @@
  * beyond ASCII, while characters are converted as far as it goes.
  */
 static const char *
-unescape(const char *data, size_t len)
+unescape(const AepText *text)
 {
-	const AepText text = {data, len};
 	StringInfoData result;
+	size_t at = 0;
 
 	initStringInfo(&result);
-	for (size_t at = 0; at < len;)
+	while (at < text->len)
 	{
+		const char *backslash = memchr(text->data + at, '\\', text->len - at);
+		size_t plain = backslash != NULL ? backslash - (text->data + at) : text->len - at;
 		unsigned char utf8[MAX_MULTIBYTE_CHAR_LEN + 1] = {0};
 		uint32_t code = 0;
-		size_t size = 1;
+		size_t escape;
 
-		if (data[at] == '\\')
+		CHECK_FOR_INTERRUPTS();
+		appendBinaryStringInfo(&result, text->data + at, (int) plain);
+		at += plain;
+		if (backslash == NULL)
+			break;
+		escape = at + 1 < text->len && text->data[at + 1] == 'u'
+					 ? aep_escape_read(text, at + 1, true, &code)
+					 : 0;
+		if (escape > 0 && code >= 0x80)
 		{
-			size_t escape = at + 1 < len && data[at + 1] == 'u'
-								? aep_escape_read(&text, at + 1, true, &code)
-								: 0;
-
-			if (escape > 0 && code >= 0x80 && !(code >= 0xd800 && code <= 0xdfff))
-			{
-				appendStringInfoString(&result, (char *) unicode_to_utf8(code, utf8));
-				at += 1 + escape;
-				continue;
-			}
-			size = Min(2, len - at);
+			appendStringInfoString(&result, (char *) unicode_to_utf8(code, utf8));
+			at += 1 + escape;
+			continue;
 		}
-		appendBinaryStringInfo(&result, data + at, (int) size);
-		at += size;
+		plain = Min(2, text->len - at);
+		appendBinaryStringInfo(&result, text->data + at, (int) plain);
+		at += plain;
 	}
 	return result.data;
 }
 
 Jsonb *
-aep_document_parse(const AepBuffer *body, const char **why)
+aep_document_parse(const AepHttpExchange *answer, const char **why)
 {
-	AepReplyStatus status = aep_reply_text(body->data, body->len);
+	AepText readable;
+	AepAnswerStatus status =
+		aep_answer_check(answer->body.data, answer->body.len, answer->max_size, &readable);
 	const char *text;
 	Datum document;
 
-	if (status == AEP_REPLY_OK)
+	CHECK_FOR_INTERRUPTS();
+	if (status == AEP_ANSWER_OK)
 	{
-		text = body->data;
+		/* NUL-terminated as the body is; the blanks behind it are blanks for PostgreSQL too */
+		text = readable.data;
 		if (GetDatabaseEncoding() != PG_UTF8)
-			text = aep_from_utf8(unescape(body->data, body->len));
+			text = aep_from_utf8(unescape(&readable));
+		CHECK_FOR_INTERRUPTS();
 		if (aep_read_jsonb(unconstify(char *, text), &document))
 			return DatumGetJsonbP(document);
-		status = AEP_REPLY_NOT_JSON;
+		status = AEP_ANSWER_NOT_JSON;
 	}
-	*why = aep_reply_status_text(status);
+	*why = aep_answer_status_text(status);
 	return NULL;
 }
 
@@ -145,13 +156,13 @@ aep_document_string(const char *data, size_t len)
 }
 
 void
-aep_document_push_member(JsonbParseState **state, const char *name, const char *value)
+aep_document_push_member(JsonbInState *state, const char *name, const char *value)
 {
 	JsonbValue item = string_value(decode(name, strlen(name)));
 
-	pushJsonbValue(state, WJB_KEY, &item);
+	aep_push_jsonb(state, WJB_KEY, &item);
 	item = string_value(decode(value, strlen(value)));
-	pushJsonbValue(state, WJB_VALUE, &item);
+	aep_push_jsonb(state, WJB_VALUE, &item);
 }
 
 Jsonb *

@@ -11,13 +11,15 @@
 #include "datatype/timestamp.h"
 #include "utils/jsonb.h"
 
-#include "json/buffer.h"
+#include "compat.h"
+#include "http/http.h"
 
 /*
- * A body as jsonb, in the current context; NULL if it is not JSON in UTF-8
- * without NUL characters, and then *why completes "The answer ...".
+ * The body of an answer as jsonb, in the current context; NULL if it is not
+ * JSON, or does not pass answer.h's gate, and then *why completes "The answer
+ * ...".  Interrupts are served before and after each reading of the text.
  */
-extern Jsonb *aep_document_parse(const AepBuffer *body, const char **why);
+extern Jsonb *aep_document_parse(const AepHttpExchange *answer, const char **why);
 
 /* A member that is an object or array; NULL if there is none, or *object is NULL. */
 extern JsonbContainer *aep_document_member(JsonbContainer *object, const char *name);
@@ -35,7 +37,7 @@ extern int aep_document_length(JsonbContainer *array);
 extern Jsonb *aep_document_string(const char *data, size_t len);
 
 /* Adds a member to an object being built; the value likewise. */
-extern void aep_document_push_member(JsonbParseState **state, const char *name, const char *value);
+extern void aep_document_push_member(JsonbInState *state, const char *name, const char *value);
 
 /* A copy in which the member at the path, if it is there, is this text. */
 extern Jsonb *aep_document_replace(Jsonb *document, const char *const *path, int depth,

@@ -7,6 +7,7 @@
 #include "lib/stringinfo.h"
 
 #include "database/encoding.h"
+#include "json/answer.h"
 #include "json/reply.h"
 #include "platform/error.h"
 
@@ -229,7 +230,7 @@ aep_error_token_refused(const AepHttpExchange *exchange)
 	if (exchange->outcome != AEP_HTTP_COMPLETE ||
 		(exchange->status != 400 && exchange->status != 401))
 		return false;
-	aep_reply_error(exchange->body.data, exchange->body.len, NULL, &service);
+	aep_reply_error(exchange->body.data, exchange->body.len, exchange->max_size, NULL, &service);
 	return find_rule(&asking, exchange, service.code)->sqlstate ==
 		   ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION;
 }
@@ -255,7 +256,8 @@ aep_error_from_exchange(const AepErrorContext *context, AepHttpExchange *exchang
 	const ErrorRule *rule;
 
 	if (exchange->outcome == AEP_HTTP_COMPLETE)
-		aep_reply_error(exchange->body.data, exchange->body.len, context->secrets, &service);
+		aep_reply_error(exchange->body.data, exchange->body.len, exchange->max_size,
+						context->secrets, &service);
 	rule = find_rule(context, exchange, service.code);
 
 	error->sqlstate = rule->sqlstate;
@@ -277,14 +279,6 @@ aep_error_from_exchange(const AepErrorContext *context, AepHttpExchange *exchang
 							   (long long) exchange->retry_after);
 }
 
-static bool
-looks_like_json(const AepBuffer *body)
-{
-	size_t start = body->len > 0 ? strspn(body->data, " \t\r\n") : 0;
-
-	return start < body->len && strchr("{[\"", body->data[start]) != NULL;
-}
-
 void
 aep_error_not_understood(const AepErrorContext *context, AepHttpExchange *exchange, const char *why,
 						 AepError *error)
@@ -293,7 +287,7 @@ aep_error_not_understood(const AepErrorContext *context, AepHttpExchange *exchan
 	error->message = psprintf("could not understand the answer to \"%s\" on server \"%s\"",
 							  context->action, context->server);
 	/* what was read may be a connection with a password that is not known here */
-	if (is_change(context) || !looks_like_json(&exchange->body))
+	if (is_change(context) || !aep_answer_may_be_json(exchange->body.data, exchange->body.len))
 		error->detail =
 			psprintf("The answer with HTTP status %d %s: \"%s\".", exchange->status, why,
 					 shown(context->secrets, exchange->body.data, exchange->body.len));

@@ -67,22 +67,22 @@ aep_flow_create_begin(const AepServer *server, const AepBaseConnection *connecti
 bool
 aep_flow_create_finish(AepCall *call, AepCreated *created, AepError *error)
 {
-	const AepBuffer *answer;
-	AepReplyStatus status;
+	const AepHttpExchange *answer;
+	AepAnswerStatus status;
 
 	if (!aep_call_succeeded(call, error))
 		return false;
 
 	/* something was created: its id is noted, or the answer is shown */
-	answer = &call->exchange->body;
-	status = aep_reply_created(answer->data, answer->len, created);
+	answer = call->exchange;
+	status = aep_reply_created(answer->body.data, answer->body.len, answer->max_size, created);
 	if (created->id[0] != '\0')
 		aep_pending_created(call->pending, created->id);
 	else
 		aep_pending_unknown(call->pending);
-	if (status == AEP_REPLY_OK)
+	if (status == AEP_ANSWER_OK)
 		return true;
-	aep_error_not_understood(&call->context, call->exchange, aep_reply_status_text(status), error);
+	aep_error_not_understood(&call->context, call->exchange, aep_answer_status_text(status), error);
 	return false;
 }
 
@@ -151,21 +151,21 @@ aep_flow_try_update(const AepServer *server, const char *id, const char *etag,
 					const AepConnectionChange *change, AepCreated *changed, AepError *error)
 {
 	AepCall *call = send_update(server, id, etag, change);
-	const AepBuffer *answer;
-	AepReplyStatus status;
+	const AepHttpExchange *answer;
+	AepAnswerStatus status;
 
 	if (!aep_call_succeeded(call, error))
 	{
 		aep_call_end(call);
 		return false;
 	}
-	answer = &call->exchange->body;
-	status = aep_reply_created(answer->data, answer->len, changed);
-	if (status != AEP_REPLY_OK)
-		aep_error_not_understood(&call->context, call->exchange, aep_reply_status_text(status),
+	answer = call->exchange;
+	status = aep_reply_created(answer->body.data, answer->body.len, answer->max_size, changed);
+	if (status != AEP_ANSWER_OK)
+		aep_error_not_understood(&call->context, call->exchange, aep_answer_status_text(status),
 								 error);
 	aep_call_end(call);
-	return status == AEP_REPLY_OK;
+	return status == AEP_ANSWER_OK;
 }
 
 void
@@ -203,7 +203,7 @@ name_flows(const AepServer *server, const char *connection_id)
 	call->nquery = lengthof(query);
 	aep_call_wait(call);
 	if (!aep_call_succeeded(call, &ignored) ||
-		(answer = aep_document_parse(&call->exchange->body, &why)) == NULL)
+		(answer = aep_document_parse(call->exchange, &why)) == NULL)
 		return NULL;
 
 	items = aep_document_member(&answer->root, "items");
@@ -289,7 +289,8 @@ aep_flow_test_connection(const AepServer *server, const char *id, const char **r
 		AepServiceError service;
 
 		/* facts: the connectors, which do the connecting, have codes of their own */
-		aep_reply_error(answer->body.data, answer->body.len, &call->secrets, &service);
+		aep_reply_error(answer->body.data, answer->body.len, answer->max_size, &call->secrets,
+						&service);
 		if (strncmp(service.code, "CONNECTOR-", strlen("CONNECTOR-")) == 0)
 		{
 			*reason = aep_from_utf8(psprintf("%s: %s", service.code, service.message));

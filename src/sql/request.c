@@ -280,10 +280,10 @@ only_asks(const char *path)
 
 /* Facts: some services answer with a list of the one that was created.  NULL: none of ours. */
 static const char *
-first_id(const AepBuffer *body)
+first_id(const AepHttpExchange *answer)
 {
 	const char *why;
-	Jsonb *document = aep_document_parse(body, &why);
+	Jsonb *document = aep_document_parse(answer, &why);
 	Jsonb *first = document != NULL
 					   ? aep_document_element(aep_document_member(&document->root, "items"), 0)
 					   : NULL;
@@ -320,9 +320,8 @@ settle(AepCall *call)
 	else if (call->pending != NULL)
 	{
 		/* an action on something that exists answers with an id as well */
-		aep_reply_created(answer->body.data, answer->body.len, &created);
-		aep_pending_created(call->pending,
-							created.id[0] != '\0' ? created.id : first_id(&answer->body));
+		aep_reply_created(answer->body.data, answer->body.len, answer->max_size, &created);
+		aep_pending_created(call->pending, created.id[0] != '\0' ? created.id : first_id(answer));
 	}
 }
 
@@ -336,14 +335,14 @@ answer_body(AepCall *call)
 
 	if (body->len == 0)
 		return NULL;
-	document = aep_document_parse(body, &why);
+	document = aep_document_parse(call->exchange, &why);
 	return document != NULL ? document : aep_document_string(body->data, body->len);
 }
 
 static void
 push_header(const char *name, const char *value, void *arg)
 {
-	JsonbParseState **state = arg;
+	JsonbInState *state = arg;
 
 	aep_document_push_member(state, asc_tolower(name, strlen(name)), value);
 }
@@ -351,11 +350,12 @@ push_header(const char *name, const char *value, void *arg)
 static Jsonb *
 answer_headers(AepCall *call)
 {
-	JsonbParseState *state = NULL;
+	JsonbInState state = {0};
 
-	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	aep_push_jsonb(&state, WJB_BEGIN_OBJECT, NULL);
 	aep_http_each_header(call->exchange, push_header, &state);
-	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+	aep_push_jsonb(&state, WJB_END_OBJECT, NULL);
+	return JsonbValueToJsonb(state.result);
 }
 
 AEP_SQL_FUNCTION(aep_request);

@@ -24,6 +24,7 @@ errors
 answers that are not as expected: see mangled.py
   notjson noid badid nulid surrogate badutf8 dupid idcase noetag empty =1
   html=1           a page with the text of message=
+  body=BYTES       these; with repeat=BYTES,count=N,end=BYTES more of them
   deep=N           in N arrays;  huge=N, with chunked=1: N bytes more
   gzip=N           N bytes, packed
 exchanges that break: see transport.py
@@ -58,13 +59,14 @@ BREAKS = ('before', 'mid_headers', 'mid_body')
 KINDS = {'POST', 'GET', 'PATCH', 'DELETE', 'LIST', 'COUNT', 'SEARCH', 'TEST', 'EXPLORE', 'PREVIEW',
          'CONFIGS', 'ACTION', 'TOKEN'}
 NUMBERS = {'times', 'after', 'status', 'truncate', 'drip', 'delay', 'close_after', 'bigheader',
-           'late', 'life', 'accept', 'deep', 'huge', 'gzip'}
+           'late', 'life', 'accept', 'deep', 'huge', 'gzip', 'count'}
 FLAGS = {'echo', 'badchunk', 'junk_status', 'die_kept', 'read_slow', 'notoken'}
 CHOICES = {
     'processed': ('0', '1'), 'close': BREAKS, 'reset': BREAKS,
     'stall': ('before_headers', 'mid_headers', 'mid_body'),
     'shape': SHAPES, 'result': ('true', 'false', 'error'), 'paging': ('repeat', 'empty', 'loop'),
     'refuse': ('flow2114', 'flow2115')}
+RAW = {'body', 'repeat', 'end'}
 TEXTS = {'on', 'code', 'message', 'retry_after', 'redirect', 'expires_in', 'token_type'}
 
 
@@ -168,7 +170,8 @@ def _parse(text):
         if not _is_known(key, value):
             # A misspelt fault must not pass for a service that works, or is broken.
             raise ApiError(error_answer(599, f'the fake knows no fault "{pair}"', shape='text'))
-        fault[key] = urllib.parse.unquote(value)
+        decode = urllib.parse.unquote_to_bytes if key in RAW else urllib.parse.unquote
+        fault[key] = decode(value)
     return fault
 
 
@@ -179,4 +182,4 @@ def _is_known(key, value):
         return value in CHOICES[key]
     if key in NUMBERS:
         return re.fullmatch(r'[0-9]+(\.[0-9]+)?', value) is not None
-    return key in TEXTS or (key in FLAGS | MANGLED and value == '1')
+    return key in TEXTS | RAW or (key in FLAGS | MANGLED and value == '1')

@@ -6,7 +6,7 @@ import json
 
 MANGLED = {'notjson', 'noid', 'badid', 'nulid', 'surrogate', 'badutf8', 'dupid', 'idcase',
            'noetag', 'empty', 'html', 'chunked'}
-SIZED = {'deep', 'huge', 'gzip'}
+SIZED = {'deep', 'huge', 'gzip', 'body'}
 
 # Stands for bytes that json.dumps() would not write; replaced afterwards.
 MARK = '\ue000'
@@ -16,6 +16,10 @@ MARK_ESCAPED = json.dumps(MARK)[1:-1].encode()
 def mangle(fault, answer):
     """Changes a successful answer as the fault asks."""
     if not fault.keys() & (MANGLED | SIZED):
+        return
+    if 'body' in fault:
+        more = fault.get('repeat', b'') * int(fault.get('count', '0'))
+        answer.body = fault['body'] + more + fault.get('end', b'')
         return
     if 'empty' in fault:
         answer.body = b''

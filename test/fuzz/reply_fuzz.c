@@ -7,6 +7,7 @@
 #include "fuzz.h"
 #include "guard.h"
 
+#define MAX_SIZE 65536
 #define SECRET "hunter2"
 
 static void
@@ -14,22 +15,22 @@ check_created(const char *body, size_t size)
 {
 	static const AepCreated zero;
 	AepCreated created;
-	AepReplyStatus status;
+	AepAnswerStatus status;
 
 	memset(&created, 'x', sizeof(created));
-	status = aep_reply_created(body, size, &created);
-	require(status >= AEP_REPLY_OK && status <= AEP_REPLY_BAD_ETAG);
-	if (status == AEP_REPLY_OK || status == AEP_REPLY_BAD_ETAG)
+	status = aep_reply_created(body, size, MAX_SIZE, &created);
+	require(status >= AEP_ANSWER_OK && status <= AEP_ANSWER_BAD_ETAG);
+	if (status == AEP_ANSWER_OK || status == AEP_ANSWER_BAD_ETAG)
 	{
 		require(strlen(created.id) == 36);
 		require(strspn(created.id, "0123456789abcdef-") == 36);
 		require(is_line(created.etag, sizeof(created.etag)));
 		require(created.has_etag || created.etag[0] == '\0');
-		require(status == AEP_REPLY_OK || !created.has_etag);
+		require(status == AEP_ANSWER_OK || !created.has_etag);
 	}
 	else
 		require(memcmp(&created, &zero, sizeof(zero)) == 0);
-	require(aep_reply_status_text(status)[0] != '\0');
+	require(aep_answer_status_text(status)[0] != '\0');
 }
 
 static void
@@ -39,7 +40,7 @@ check_error(const char *body, size_t size)
 	AepServiceError error;
 
 	memset(&error, 'x', sizeof(error));
-	aep_reply_error(body, size, &secrets, &error);
+	aep_reply_error(body, size, MAX_SIZE, &secrets, &error);
 	require(is_line(error.code, sizeof(error.code)));
 	require(is_line(error.message, sizeof(error.message)));
 	require(is_line(error.request_id, sizeof(error.request_id)));
