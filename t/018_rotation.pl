@@ -25,7 +25,7 @@ is(state($happy), 'active a: A', 'one login at first');
 my $rotated_at = query("SELECT rotated_at FROM aep.ingest_role_status() WHERE role_name = 'happy'");
 my $result     = run(rotation($happy));
 is($result->{err}, '',               'rotation: no error');
-is(kinds($result), 'GET PATCH TEST', 'rotation: read, changed, tested');
+is(kinds($result), 'GET POST TEST DELETE PATCH TEST', 'rotation: read, changed, tested');
 my ($get, $patch) = @{ $result->{requests} };
 is($patch->{headers}{'if-match'},
 	$happy->{etag}, 'rotation: the version that was read is the one to change');
@@ -77,7 +77,7 @@ told_works($string, 'b', 'connection string');
 
 my $untagged = managed('untagged', 'on=PATCH,noetag=1');
 $result = run(rotation($untagged));
-is(kinds($result), 'GET PATCH GET TEST', 'an answer without etag: it is read');
+is(kinds($result), 'GET POST TEST DELETE PATCH GET TEST', 'an answer without etag: it is read');
 is( $result->{out},
 	'untagged_b|' . query("SELECT etag FROM aep.connection('$untagged->{id}')"),
 	'an answer without etag: the result');
@@ -128,7 +128,7 @@ is(query("SELECT rolcanlogin, rolpassword IS NULL FROM pg_authid WHERE rolname =
 	'f|t', "somebody else's role: untouched");
 told_works($calm, 'a', "somebody else's role");
 query('DROP ROLE calm_b');
-again($calm, 'b', 'GET PATCH TEST', "somebody else's role");
+again($calm, 'b', 'GET POST TEST DELETE PATCH TEST', "somebody else's role");
 
 # As many logins as there are letters
 my $full = managed('full');
@@ -143,7 +143,7 @@ like(
 	'no login is left');
 told_works($full, 'a', 'no login is left');
 query('DROP ROLE ' . join ', ', map { "full_$_" } ('c' .. 'y'));
-again($full, 'c', 'GET PATCH TEST', 'most were dropped, as the hint says');
+again($full, 'c', 'GET POST TEST DELETE PATCH TEST', 'most were dropped, as the hint says');
 is(state($full), 'active c: abCz', 'most were dropped: those that were left are disabled');
 run("SELECT aep.delete_connection('$full->{id}')");
 like(run(rotation($full))->{err}, qr/^ERROR:  42704: /, 'a connection that was deleted');
@@ -151,7 +151,7 @@ like(run(rotation($full))->{err}, qr/^ERROR:  42704: /, 'a connection that was d
 # Callers that are no superusers
 AepTest::run_sql($second, 'SET SESSION AUTHORIZATION dba');
 my $by_dba = managed('by_dba', '', 'aep', '', $second);
-again($by_dba, 'b', 'GET PATCH TEST', 'with CREATEROLE');
+again($by_dba, 'b', 'GET POST TEST DELETE PATCH TEST', 'with CREATEROLE');
 AepTest::run_sql($second, 'RESET SESSION AUTHORIZATION; SET SESSION AUTHORIZATION plain');
 
 # Refused to one who may not alter the role, as if there were none.

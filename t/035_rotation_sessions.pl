@@ -34,13 +34,13 @@ my %interrupt = (
 
 # the fault, the kind that it stalls, the state, the platform's login, the next, the requests then
 my @stalls = (
-	[ 'on=GET,stall=before_headers,times=1', 'GET', 'active a: A', 'a', 'b', 'GET PATCH TEST' ],
+	[ 'on=GET,stall=before_headers,times=1', 'GET', 'active a: A', 'a', 'b', 'GET POST TEST DELETE PATCH TEST' ],
 	[   'on=PATCH,stall=before_headers,processed=0,times=1',
 		'PATCH', 'rotating a -> b: AB',
-		'a',     'c', 'GET PATCH TEST' ],
+		'a',     'c', 'GET POST TEST DELETE PATCH TEST' ],
 	[   'on=PATCH,stall=before_headers,processed=1,times=1',
 		'PATCH', 'rotating a -> b: AB',
-		'b',     'c', 'GET PATCH TEST' ],
+		'b',     'c', 'GET POST TEST DELETE PATCH TEST' ],
 	[   'on=TEST,stall=before_headers,times=1', 'TEST',
 		'rotating a -> b, told: AB',            'b',
 		'b',                                    'TEST' ]);
@@ -126,7 +126,7 @@ told_works($late, 'b', 'a late call');
 query("SELECT pg_cancel_backend($pid)");
 AepTest::end_sql($other);
 told_works($late, 'b', 'a late call, cancelled');
-again($late, 'c', 'GET PATCH TEST', 'a late call');
+again($late, 'c', 'GET POST TEST DELETE PATCH TEST', 'a late call');
 AepTest::close_session($other);
 
 # Nor with a snapshot that is meant to stay.

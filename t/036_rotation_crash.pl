@@ -52,26 +52,26 @@ sub blocked
 my $stall = 'times=1,stall=before_headers';
 my $delay = 'times=1,delay=2';
 my $before_patch =
-  { state => 'rotating a -> b: AB', used => 'a', next => 'c', kinds => 'GET PATCH TEST' };
+  { state => 'rotating a -> b: AB', used => 'a', next => 'c', kinds => 'GET POST TEST DELETE PATCH TEST' };
 my $after_patch =
-  { state => 'rotating a -> b: AB', used => 'b', next => 'c', kinds => 'GET PATCH TEST' };
+  { state => 'rotating a -> b: AB', used => 'b', next => 'c', kinds => 'GET POST TEST DELETE PATCH TEST' };
 my $at_test = { state => 'rotating a -> b, told: AB', used => 'b', next => 'b', kinds => 'TEST' };
 stalled(
 	'at the first GET', "on=GET,$stall", 'GET', 1,
 	state => 'active a: A',
 	used  => 'a',
 	next  => 'b',
-	kinds => 'GET PATCH TEST');
+	kinds => 'GET POST TEST DELETE PATCH TEST');
 blocked(
 	'before the first commit', "on=GET,$delay", 'GET', 1,
 	state => 'active a: A',
 	used  => 'a',
 	next  => 'b',
-	kinds => 'GET PATCH TEST');
+	kinds => 'GET POST TEST DELETE PATCH TEST');
 stalled('before the PATCH is carried out',
 	"on=PATCH,$stall,processed=0", 'PATCH', 1, %$before_patch);
 stalled('before a gateway lets the PATCH through',
-	"on=PATCH,$stall,late=1", 'PATCH', 1, %$before_patch, kinds => 'LATE GET PATCH TEST');
+	"on=PATCH,$stall,late=1", 'PATCH', 1, %$before_patch, kinds => 'LATE GET POST TEST DELETE PATCH TEST');
 stalled('before the PATCH is answered', "on=PATCH,$stall", 'PATCH', 1, %$after_patch);
 blocked('before the commit after the PATCH', "on=PATCH,$delay", 'PATCH', 1, %$after_patch);
 blocked(
@@ -91,7 +91,7 @@ stalled(
 	state    => 'rotating a -> c: ABC',
 	used     => 'c',
 	next     => 'd',
-	kinds    => 'GET PATCH TEST');
+	kinds    => 'GET POST TEST DELETE PATCH TEST');
 
 # these meet the fault once more after the crash
 my $twice = $stall =~ s/times=1/times=2/r;
@@ -105,7 +105,7 @@ stalled(
 		state => 'rotating a -> c: ABC',
 		used  => 'c',
 		next  => 'd',
-		kinds => 'GET PATCH TEST' });
+		kinds => 'GET POST TEST DELETE PATCH TEST' });
 stalled('before the PATCH is carried out, twice',
 	"on=PATCH,$twice,processed=0", 'PATCH', 1, %$before_patch,
 	then => {
@@ -113,7 +113,7 @@ stalled('before the PATCH is carried out, twice',
 		state => 'rotating a -> c: ABC',
 		used  => 'a',
 		next  => 'd',
-		kinds => 'GET PATCH TEST' });
+		kinds => 'GET POST TEST DELETE PATCH TEST' });
 stalled('at the test, twice',
 	"on=TEST,$twice", 'TEST', 1, %$at_test, then => { kind => 'TEST', %$at_test });
 foreach my $crashing (grep { $_->{blocked} } @crashing)

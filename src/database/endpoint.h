@@ -22,6 +22,9 @@ typedef struct AepEndpoint
  */
 extern void aep_endpoint_get(const AepServer *server, AepEndpoint *endpoint);
 
+/* The same in every session: not by how this one came in. */
+extern void aep_endpoint_get_lasting(const AepServer *server, AepEndpoint *endpoint);
+
 /*
  * Raises a WARNING if Experience Platform, which connects from outside, cannot
  * reach the host: loopback, link-local and private addresses, a name without a

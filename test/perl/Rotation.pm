@@ -14,7 +14,7 @@ Rotation - rotates the logins of ingest roles, and looks at what that leaves
   like(run(rotation($role))->{err}, qr/^ERROR:  22023: /, 'refused');
   is(state($role), 'active a: Ab', 'the next login was made, and disabled again');
   told_works($role, 'a', 'refused');
-  again($role, 'b', 'GET PATCH TEST', 'refused');
+  again($role, 'b', 'GET POST TEST DELETE PATCH TEST', 'refused');
 
 =cut
 
@@ -31,7 +31,7 @@ use Test::More;
 use Told;
 
 our @EXPORT =
-  qw(open_sessions managed rotation can_log_in told_works state again begin_until wait_for_lock);
+  qw(open_sessions managed fail_probe rotation can_log_in told_works state again begin_until wait_for_lock);
 
 my ($node, $fake, $second);
 
@@ -76,7 +76,7 @@ sub open_sessions
 =item managed(role, fault, server, more arguments as SQL, session)
 
 A new ingest role: { role, id, name, server, etag }.  A fault is of its
-connection.
+connection, and not of those that try a login: their name comes from the row.
 
 =cut
 
@@ -90,8 +90,25 @@ sub managed
 		  . ($more // '') . ')',
 		$where);
 	my ($id, $etag) = $result->{out} =~ /^([0-9a-f-]{36})\|(.*)$/ or die "$role: $result->{err}";
+	query("UPDATE aep.ingest_role SET connection_name = role_name WHERE role_name = '$role'") if $fault;
 
 	return { role => $role, id => $id, name => $name, server => $server, etag => $etag };
+}
+
+=item fail_probe(role, fault)
+
+From now on the connections that try its logins have that fault.
+
+=cut
+
+sub fail_probe
+{
+	my ($of, $fault) = @_;
+
+	query(
+		"UPDATE aep.ingest_role SET connection_name = 'fault:$fault $of->{role}' WHERE role_name = '$of->{role}'"
+	);
+	return;
 }
 
 =item rotation(role)
