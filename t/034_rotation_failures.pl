@@ -95,7 +95,7 @@ foreach my $failure (@failures)
 }
 like(
 	$failed{lost_done}{err},
-	qr/HINT:  Both logins keep working\. Call aep\.rotate_credentials\(\) again\./,
+	qr/HINT:  Both logins keep working\. The same CALL goes on\./,
 	'an unknown outcome: the hint');
 like(
 	$failed{untested}{err},
@@ -192,12 +192,12 @@ foreach my $fault ('close=mid_headers', 'status=503')
 
 # Another address than the one that is known here is not undone.
 my %moved = (
-	server   => [ 'host',          'db2.example.com' ],
-	port     => [ 'port',          '6543' ],
-	database => [ 'database_name', 'elsewhere' ]);
+	server   => [ 'host',     'db2.example.com' ],
+	port     => [ 'port',     '6543' ],
+	database => [ 'database', 'elsewhere' ]);
 foreach my $param (sort keys %moved)
 {
-	my ($column, $value) = @{ $moved{$param} };
+	my ($argument, $value) = @{ $moved{$param} };
 	my $what = "another $param";
 	my $of   = managed("moved_$param");
 
@@ -207,12 +207,12 @@ foreach my $param (sort keys %moved)
 	$result = run(rotation($of));
 	like(
 		$result->{err},
-		qr/^ERROR:  55000: connection $of->{id} has another address in Experience Platform\nDETAIL:  .* database "postgres" at db1\.example\.com, port @{[$node->port]}\.\nHINT:  .*aep\.ingest_role\./,
+		qr/^ERROR:  55000: connection $of->{id} has another address in Experience Platform\nDETAIL:  .* database "postgres" at db1\.example\.com, port @{[$node->port]}\.\nHINT:  .*CALL aep\.adopt_ingest_role\('$of->{role}', host => /,
 		"$what: the error");
 	is(kinds($result), 'GET',         "$what: the requests");
 	is(state($of),     'active a: A', "$what: the state");
 	told_works($of, 'a', $what);
-	query("UPDATE aep.ingest_role SET $column = '$value' WHERE role_name = '$of->{role}'");
+	query("CALL aep.adopt_ingest_role('$of->{role}', $argument => '$value')");
 	again($of, 'b', 'GET POST TEST DELETE PATCH TEST', $what);
 	is(Told::login($fake, $of->{id})->{$param}, $value, "$what: it stays");
 }

@@ -83,8 +83,8 @@ blocked(
 	server => 'once',
 	%$before_patch);
 blocked('before the commit of a refusal', "on=PATCH,$delay,status=400", 'PATCH', 1, %$before_patch);
-stalled('at the test', "on=TEST,$stall", 'TEST', 1, %$at_test);
-blocked('before the last commit', "on=TEST,$delay", 'TEST', 1, %$at_test);
+stalled('at the test', "on=TEST,$stall", 'TEST', 2, %$at_test);
+blocked('before the last commit', "on=TEST,$delay", 'TEST', 2, %$at_test);
 stalled(
 	'with a third login', "on=PATCH,$stall", 'PATCH', 1,
 	in_doubt => 1,
@@ -115,7 +115,7 @@ stalled('before the PATCH is carried out, twice',
 		next  => 'd',
 		kinds => 'GET POST TEST DELETE PATCH TEST' });
 stalled('at the test, twice',
-	"on=TEST,$twice", 'TEST', 1, %$at_test, then => { kind => 'TEST', %$at_test });
+	"on=TEST,$twice", 'TEST', 2, %$at_test, then => { kind => 'TEST', %$at_test });
 foreach my $crashing (grep { $_->{blocked} } @crashing)
 {
 	wait_for_lock($crashing->{pid}, $crashing->{what});
