@@ -19,8 +19,9 @@ sub stalled
 {
 	my ($what, $fault, $kind, $count, %after) = @_;
 	my $role = 'crash' . @crashing;
-	my $of   = managed($role, $fault, $after{server});
+	my $of   = managed($role, $after{trial} ? '' : $fault, $after{server});
 
+	fail_probe($of, $fault) if $after{trial};
 	query(
 		"UPDATE aep.ingest_role SET step = 'unknown', kept_logins = ' ${role}_b ' WHERE role_name = '$role'; "
 		  . "CREATE ROLE ${role}_b LOGIN PASSWORD 'x' IN ROLE $role")
@@ -83,6 +84,25 @@ blocked(
 	server => 'once',
 	%$before_patch);
 blocked('before the commit of a refusal', "on=PATCH,$delay,status=400", 'PATCH', 1, %$before_patch);
+
+# the same of the connection that tries the login
+my $whole = 'GET POST TEST DELETE PATCH TEST';
+my $in_trial = { trial => 1, state => 'proving a -> b: AB', used => 'a', next => 'b' };
+stalled('before the trial is made', "on=POST,$stall,processed=0", 'POST', 1, %$in_trial,
+	kinds => "LIST $whole",
+	warning => qr/^WARNING:  01000: base connection ".*" is not in Experience Platform\n/);
+stalled('before the answer to the trial', "on=POST,$stall", 'POST', 1, %$in_trial,
+	kinds => "LIST DELETE $whole");
+blocked('before the commit of the trial', "on=POST,$delay", 'POST', 1, %$in_trial,
+	kinds => "LIST DELETE $whole");
+stalled('while it is tried', "on=TEST,$stall", 'TEST', 1, %$in_trial, kinds => "DELETE $whole");
+stalled('before the trial is deleted',
+	"on=DELETE,$stall,processed=0", 'DELETE', 1, %$in_trial, kinds => "DELETE $whole");
+stalled('when the trial is deleted', "on=DELETE,$stall", 'DELETE', 1, %$in_trial, kinds => "DELETE $whole");
+blocked('before the commit of the proof', "on=DELETE,$delay", 'DELETE', 1, %$in_trial,
+	kinds => "DELETE $whole");
+blocked('before the commit of no proof',
+	"on=TEST,result=false;on=DELETE,$delay", 'DELETE', 1, %$in_trial, kinds => "DELETE $whole");
 stalled('at the test', "on=TEST,$stall", 'TEST', 2, %$at_test);
 blocked('before the last commit', "on=TEST,$delay", 'TEST', 2, %$at_test);
 stalled(
@@ -156,8 +176,12 @@ foreach my $crashed (@crashing)
 
 	is(state($of), $crashed->{state}, "$crashed->{what}: the state");
 	told_works($of, $crashed->{used}, $crashed->{what});
-	again($of, $crashed->{next}, $crashed->{kinds}, $crashed->{what}) unless $crashed->{then};
+	fail_probe($of);
+	again($of, $crashed->{next}, $crashed->{kinds}, $crashed->{what}, $crashed->{warning})
+	  unless $crashed->{then};
 }
+is(scalar(grep { $_->{name} =~ /\(login test / } $fake->connections),
+	0, 'no connection that tries a login is left');
 foreach my $role (sort keys %creating)
 {
 	my ($request) = $fake->requests_named($creating{$role}{name});
