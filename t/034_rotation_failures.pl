@@ -62,13 +62,13 @@ broken_done; on=PATCH,status=500,processed=1,times=1; aep; 58000|08007
     unknown a: AB; b; c; GET POST TEST DELETE PATCH; GET POST TEST DELETE PATCH TEST
 # the test
 untested; on=TEST,result=false,times=1; aep; 08000
-    rotating a -> b, told: AB; b; b; GET POST TEST DELETE PATCH TEST; TEST
+    rotating a -> b, told: AB; b; b; GET POST TEST DELETE PATCH TEST; GET TEST
 connector; on=TEST,status=400,code=CONNECTOR-1101,message=login%20refused,times=1; aep; 08000
-    rotating a -> b, told: AB; b; b; GET POST TEST DELETE PATCH TEST; TEST
+    rotating a -> b, told: AB; b; b; GET POST TEST DELETE PATCH TEST; GET TEST
 not_asked; on=TEST,result=error,times=1; once; 58000
-    rotating a -> b, told: AB; b; b; GET POST TEST DELETE PATCH TEST; TEST
+    rotating a -> b, told: AB; b; b; GET POST TEST DELETE PATCH TEST; GET TEST
 test_lost; on=TEST,close=mid_headers,times=1; once; 08006
-    rotating a -> b, told: AB; b; b; GET POST TEST DELETE PATCH TEST; TEST
+    rotating a -> b, told: AB; b; b; GET POST TEST DELETE PATCH TEST; GET TEST
 # the first GET
 unread; on=GET,status=404,times=1; aep; 42704
     active a: A; a; b; GET; GET POST TEST DELETE PATCH TEST

@@ -43,7 +43,7 @@ my @stalls = (
 		'b',     'c', 'GET POST TEST DELETE PATCH TEST' ],
 	[   'on=TEST,stall=before_headers,times=1', 'TEST',
 		'rotating a -> b, told: AB',            'b',
-		'b',                                    'TEST' ]);
+		'b',                                    'GET TEST' ]);
 foreach my $how (sort keys %interrupt)
 {
 	my $number = 0;
@@ -107,7 +107,7 @@ query(
 	"SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query ~ '$held->{id}' AND pid <> pg_backend_pid()"
 );
 AepTest::end_sql($other);
-again($held, 'b', 'TEST', 'the one that was held');
+again($held, 'b', 'GET TEST', 'the one that was held');
 is(query("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"), 0, 'no lock is left');
 
 # What is known must be what is true once the lock is there: a call that began

@@ -56,7 +56,7 @@ my $before_patch =
   { state => 'rotating a -> b: AB', used => 'a', next => 'c', kinds => 'GET POST TEST DELETE PATCH TEST' };
 my $after_patch =
   { state => 'rotating a -> b: AB', used => 'b', next => 'c', kinds => 'GET POST TEST DELETE PATCH TEST' };
-my $at_test = { state => 'rotating a -> b, told: AB', used => 'b', next => 'b', kinds => 'TEST' };
+my $at_test = { state => 'rotating a -> b, told: AB', used => 'b', next => 'b', kinds => 'GET TEST' };
 stalled(
 	'at the first GET', "on=GET,$stall", 'GET', 1,
 	state => 'active a: A',

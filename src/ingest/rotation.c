@@ -28,6 +28,7 @@
  *	rotating -> active, unknown		the PATCH was surely refused: likewise
  *	rotating -> unknown				its outcome is unknown: the login is kept
  *	rotating -> patched -> active	told; tested; all other logins are disabled
+ *	patched -> unknown				somebody has told it something else since
  *
  * The password is gone with the call that made it.  So a call that finds another
  * one cut off before the PATCH was answered never goes on with its login, but
@@ -111,8 +112,37 @@ keep_pending(AepIngestState *state)
 {
 	state->kept_logins = aep_ingest_list_add(state->kept_logins, state->pending_login);
 	state->pending_login = NULL;
+	state->patched = false;
 	state->step = AEP_INGEST_UNKNOWN;
 	save(state);
+}
+
+/* Whether the connection shows another address than the one that is known here. */
+static bool
+shows_other_address(const AepIngestState *state, JsonbContainer *params)
+{
+	return aep_document_shows_other(params, "server", state->host) ||
+		   aep_document_shows_other(params, "port", psprintf("%d", state->port)) ||
+		   aep_document_shows_other(params, "database", state->database);
+}
+
+static JsonbContainer *
+params_of(Jsonb *entity)
+{
+	return aep_document_member(aep_document_member(&entity->root, "auth"), "params");
+}
+
+/*
+ * Whether the connection still is what it was told, a call ago: somebody may have
+ * given it another login since, and that one must not be taken out of service.
+ */
+static bool
+is_as_told(const AepServer *server, const AepIngestState *state)
+{
+	JsonbContainer *params = params_of(aep_flow_connection(server, state->connection_id));
+
+	return !aep_document_shows_other(params, "username", state->pending_login) &&
+		   !shows_other_address(state, params);
 }
 
 /*
@@ -122,14 +152,7 @@ keep_pending(AepIngestState *state)
 static void
 check_address(const AepIngestState *state, Jsonb *entity)
 {
-	JsonbContainer *params =
-		aep_document_member(aep_document_member(&entity->root, "auth"), "params");
-
-	if (state->moves)
-		return;
-	if (aep_document_shows_other(params, "server", state->host) ||
-		aep_document_shows_other(params, "port", psprintf("%d", state->port)) ||
-		aep_document_shows_other(params, "database", state->database))
+	if (!state->moves && shows_other_address(state, params_of(entity)))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("connection %s has another address in Experience Platform",
@@ -309,7 +332,7 @@ retire_logins(const AepServer *server, AepIngestState *state)
 void
 aep_rotation_run(const AepServer *server, AepIngestState *state)
 {
-	if (!(state->step == AEP_INGEST_ROTATING && state->patched))
+	if (!(state->step == AEP_INGEST_ROTATING && state->patched && is_as_told(server, state)))
 	{
 		AepPassword *password;
 

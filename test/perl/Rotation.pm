@@ -31,9 +31,9 @@ use Test::More;
 use Told;
 
 our @EXPORT =
-  qw(open_sessions managed fail_probe rotation can_log_in told_works state again begin_until wait_for_lock);
+  qw(open_sessions close_sessions managed fail_probe rotation can_log_in told_works state again begin_until wait_for_lock);
 
-my ($node, $fake, $second);
+my ($node, $fake, $first, $second);
 
 =pod
 
@@ -81,9 +81,21 @@ first one is for the SQL of the test.
 
 sub open_sessions
 {
-	(my $session, $second) = map { AepTest::open_session($node) } (1, 2);
-	call_in($session);
-	return ($session, $second);
+	($first, $second) = map { AepTest::open_session($node) } (1, 2);
+	call_in($first);
+	return ($first, $second);
+}
+
+=item close_sessions()
+
+Closes them both.
+
+=cut
+
+sub close_sessions
+{
+	AepTest::close_session($_) foreach ($first, $second);
+	return;
 }
 
 =item managed(role, fault, server, more arguments as SQL, session)
