@@ -315,8 +315,7 @@ read_test(AepCall *call, AepError *error)
 	const char *why;
 	Jsonb *document = aep_document_parse(call->exchange, &why);
 	bool is_null = false;
-	bool result =
-		document != NULL && aep_document_boolean(&document->root, "result", &is_null);
+	bool result = document != NULL && aep_document_boolean(&document->root, "result", &is_null);
 
 	if (document != NULL && !is_null)
 		return result ? AEP_TEST_PASSED : AEP_TEST_FAILED;
