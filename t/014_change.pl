@@ -106,7 +106,7 @@ patches('a description', update("description => 'gr\x{fc}n \"1\"'"),
 	'GET PATCH', operation('add', '/description', "gr\x{fc}n \"1\""));
 is(stored($id, 'description'), "gr\x{fc}n \"1\"", 'is there');
 is(stored($id, 'name'), 'second', 'the name is as it was');
-patches('no description', update("description => ''"), 'GET PATCH', operation('remove', '/description'));
+patches('no description', update("description => ''"), 'GET PATCH', operation('remove', '/description', ''));
 $result = run(update("description => ''"));
 is($result->{out}, stored($id, "id || '|' || etag"), 'no description that is not there: id and etag');
 is(kinds($result), 'GET', 'nothing is sent');
@@ -360,7 +360,7 @@ is($change->{id}, $created->{id}, 'the id stays');
 is($change->{etag}, stored($created->{id}, 'etag'), 'the etag is the new one');
 ensure("name => 'e', description => 'd'", 'unchanged', 'LIST');
 ensure("name => 'e'", 'unchanged', 'LIST');
-ensure("name => 'e', description => ''", 'updated', 'LIST PATCH', operation('remove', '/description'));
+ensure("name => 'e', description => ''", 'updated', 'LIST PATCH', operation('remove', '/description', ''));
 ensure("name => 'e', description => ''", 'unchanged', 'LIST');
 my %differences = (
 	"host => 'h'" => [ server => 'h' ],
