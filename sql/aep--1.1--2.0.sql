@@ -36,21 +36,22 @@ CREATE FUNCTION aep.create_base_connection(
     LANGUAGE C VOLATILE PARALLEL RESTRICTED
     AS 'MODULE_PATHNAME', 'aep_create_base_connection_2_0';
 COMMENT ON FUNCTION aep.create_base_connection(text, text, text, text, aep.auth_type, text, text, integer, text, name) IS
-'Creates a base connection for this database in Experience Platform and returns its id and its etag (with the double quotes that belong to it; NULL if there is none): one row. username and password default to the user mapping''s; name to "PostgreSQL <database> at <host>:<port>"; ssl_mode to Prefer with auth_type basic; host, port and database to aep.endpoint(). Not undone by ROLLBACK. Call it in FROM: (f()).* in a select list runs it once per column. Errors: 22004 missing argument, 22023 bad argument or refused request, 42704 no such server or user mapping, 42501 no USAGE or permission denied by Experience Platform, 28000 token refused, 53400 too many requests, 08001 cannot connect, 08006 connection lost, 08007 outcome unknown, 08P01 answer not understood, 54000 answer too large, 58000 service failure.';
+'Creates a base connection for this database in Experience Platform and returns its id and its etag (with the double quotes that belong to it; NULL if there is none): one row. username and password default to the user mapping''s, the password only where the username is the mapping''s; name to "PostgreSQL <database> at <host>:<port>"; ssl_mode to Prefer with auth_type basic; host, port and database to aep.endpoint(). Not undone by ROLLBACK. Call it in FROM: (f()).* in a select list runs it once per column. Errors: 22004 missing argument, 22023 bad argument or refused request, 42704 no such server or user mapping, 42501 no USAGE or permission denied by Experience Platform, 28000 token refused, 53400 too many requests, 08001 cannot connect, 08006 connection lost, 08007 outcome unknown, 08P01 answer not understood, 54000 answer too large, 58000 service failure.';
 REVOKE ALL ON FUNCTION aep.create_base_connection(text, text, text, text, aep.auth_type, text, text, integer, text, name) FROM PUBLIC;
 
 CREATE FUNCTION aep.ensure_base_connection(
     name text DEFAULT NULL, description text DEFAULT NULL,
     username text DEFAULT NULL, password text DEFAULT NULL,
-    auth_type aep.auth_type DEFAULT 'basic', ssl_mode text DEFAULT NULL,
+    auth_type aep.auth_type DEFAULT NULL, ssl_mode text DEFAULT NULL,
     host text DEFAULT NULL, port integer DEFAULT NULL, database text DEFAULT NULL,
-    replace_credentials boolean DEFAULT false, server name DEFAULT 'aep',
+    replace_credentials boolean DEFAULT false, adopt boolean DEFAULT false,
+    server name DEFAULT 'aep',
     OUT id uuid, OUT etag text, OUT action text)
     LANGUAGE C VOLATILE PARALLEL RESTRICTED
     AS 'MODULE_PATHNAME', 'aep_ensure_base_connection_2_0';
-COMMENT ON FUNCTION aep.ensure_base_connection(text, text, text, text, aep.auth_type, text, text, integer, text, boolean, name) IS
-'Makes sure that a base connection of this name exists and is as described: creates it if it is missing, updates what differs from what the service shows, enables it if it is disabled. What it hides, such as the password, counts as equal unless replace_credentials is given. Returns id, etag and what was done (created, updated or unchanged): one row. Sessions of this database that do the same at once wait for each other. Not undone by ROLLBACK. Errors: 42710 several connections have the name, and as aep.create_base_connection and aep.update_connection.';
-REVOKE ALL ON FUNCTION aep.ensure_base_connection(text, text, text, text, aep.auth_type, text, text, integer, text, boolean, name) FROM PUBLIC;
+COMMENT ON FUNCTION aep.ensure_base_connection(text, text, text, text, aep.auth_type, text, text, integer, text, boolean, boolean, name) IS
+'Makes sure that a base connection of this name exists and is as described: creates it if it is missing, changes what is given and differs from what the service shows, enables it if it is disabled; what is not given stays. What the service hides, such as the password, counts as equal unless replace_credentials is given, which sends the user mapping''s username and password. One that leads to another address than this database''s, or than host, port and database say, is only taken over with adopt; so is one whose address is hidden, unless its name is the default name. Returns id, etag and what was done (created, updated or unchanged): one row. Sessions of this database that do the same at once wait for each other. Not undone by ROLLBACK. Errors: 42710 several connections have the name, or it is another database''s, and as aep.create_base_connection and aep.update_connection.';
+REVOKE ALL ON FUNCTION aep.ensure_base_connection(text, text, text, text, aep.auth_type, text, text, integer, text, boolean, boolean, name) FROM PUBLIC;
 
 CREATE TYPE aep.base_connection_spec AS (
     name text, description text, username text, password text, auth_type aep.auth_type,
@@ -79,3 +80,7 @@ CREATE FUNCTION aep.create_base_connections(
 COMMENT ON FUNCTION aep.create_base_connections(aep.base_connection_spec[], name) IS
 'Creates many base connections at once, as many requests in flight as the server option concurrency says. Returns one row for each spec, in their order: id and etag, or SQLSTATE and message of what kept this one from being created; the others are not affected. Not undone by ROLLBACK. Errors: 22004 missing argument, 42704 no such server or user mapping, 42501 no USAGE, 28000 no access token to be had.';
 REVOKE ALL ON FUNCTION aep.create_base_connections(aep.base_connection_spec[], name) FROM PUBLIC;
+
+-- What a change does not name stays.
+COMMENT ON FUNCTION aep.update_connection(uuid, text, text, text, text, text, aep.auth_type, text, text, integer, text, boolean, text, name) IS
+'Changes a base connection: only what is given; an empty description is removed; state is enabled or disabled. With any argument from username to database, or with replace_credentials, login and address are sent as a whole: what is not given stays as the service shows it, what the service does not show must be given. The password is the user mapping''s where the username is; replace_credentials takes both from there. etag: the version to change, with its double quotes; NULL: the current one, read first. Returns id and new etag: one row. Not undone by ROLLBACK. Errors: 22004 nothing to change, or something that is not shown must be given too (the hint names it), 22023 bad argument, 42704 no such connection, 55000 login or address of a connection of aep.create_ingest_role, 0A000 it has parameters that would be lost, 40001 changed by somebody else meanwhile, 08007 outcome unknown, and as aep.connections.';

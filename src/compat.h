@@ -9,6 +9,7 @@
 #include "catalog/pg_database.h"
 #include "catalog/pg_foreign_server.h"
 #include "catalog/pg_namespace.h"
+#include "commands/dbcommands.h"
 #include "fmgr.h"
 #include "storage/latch.h"
 #include "utils/acl.h"
@@ -24,8 +25,6 @@
 #endif
 #if PG_VERSION_NUM >= 190000
 #include "utils/lsyscache.h" /* get_database_name() */
-#else
-#include "commands/dbcommands.h"
 #endif
 
 #if PG_VERSION_NUM < 150000

@@ -67,7 +67,16 @@ is_deeply($run->{kinds}, [qw(TOKEN LIST POST)], 'setup: what was sent');
 my $params = ($fake->requests)[-1]{body}{auth}{params};
 is("$params->{username}|$params->{password}|$params->{sslMode}",
 	"aep_reader|$password|Prefer", 'setup: the login');
+is( ($fake->requests)[-1]{body}{name},
+	'PostgreSQL shop at db1.example.com:' . $node->port,
+	'setup: the name holds the address');
 
+# what is not set stays
+delete $ENV{"AEP_$_"} foreach (qw(BASE_URL TOKEN_URL CA_FILE));
+my ($setup) = $run->{out} =~ /^($uuid)\|created$/m;
+$node->safe_psql('shop',
+	"SELECT aep.update_connection('$setup', name => 'Shop', ssl_mode => 'Verify Full')");
+$ENV{AEP_CONNECTION_NAME} = 'Shop';
 $run = run_script('setup.sql', 'shop');
 succeeds('setup again', $run);
 like($run->{out}, qr/^$uuid\|unchanged$/m, 'setup again: unchanged');
@@ -76,9 +85,15 @@ is_deeply($run->{kinds}, [qw(TOKEN LIST)], 'setup again: nothing was changed');
 
 $ENV{AEP_ADVERTISED_HOST} = 'db2.example.com';
 $run = run_script('setup.sql', 'shop');
-succeeds('setup with another host', $run);
-like($run->{out}, qr/^ALTER SERVER$/m, 'setup with another host: one option is set');
-like($run->{out}, qr/^$uuid\|updated$/m, 'setup with another host: updated');
+is($run->{status}, 3, 'setup with another host: the connection may be another server\'s');
+like($run->{err}, qr/ERROR:  base connection "Shop" .* is another database's/, 'setup with another host: says so');
+is_deeply($run->{kinds}, [qw(TOKEN LIST)], 'setup with another host: nothing was changed');
+$run = run_script('setup.sql', 'shop', '-v', 'adopt=true');
+succeeds('setup after a move', $run);
+like($run->{out}, qr/^$setup\|updated$/m, 'setup after a move: updated');
+is( join('|', map { ref $_->{value} ? @{ $_->{value} }{qw(server sslMode)} : () } @{ ($fake->requests)[-1]{body} }),
+	'db2.example.com|Verify Full',
+	'setup after a move: the address, and no weaker TLS');
 
 $ENV{AEP_DB_PASSWORD} = 'another secret';
 $run = run_script('setup.sql', 'shop', '-v', 'replace_credentials=true');
@@ -137,7 +152,7 @@ CREATE TABLE orders (id bigint, customer text, paid text, placed_at timestamptz,
 CREATE TABLE unseen (i integer);
 CREATE TABLE customers ("Id" text);
 SQL
-$run = run_script('compare_tables.sql', 'shop', '-v', 'connection=PostgreSQL shop');
+$run = run_script('compare_tables.sql', 'shop', '-v', 'connection=Shop');
 succeeds('compare', $run);
 is($run->{out} =~ s/.*?\n(?=Experience)//sr, <<'EXPECTED', 'compare: the differences');
 Experience Platform sees, and this database does not have:

@@ -20,19 +20,23 @@
 \getenv db_password AEP_DB_PASSWORD
 
 -- These have defaults.
-\set name 'PostgreSQL ' :DBNAME
-\getenv name AEP_CONNECTION_NAME
-\set sandbox prod
-\getenv sandbox AEP_SANDBOX
 \set login aep_reader
 \getenv login AEP_DB_LOGIN
 \set schema public
 \getenv schema AEP_DB_SCHEMA
-\set ssl_mode Prefer
+
+-- What of these is not set stays as it is, and has the extension's defaults at
+-- first.  The default name holds host and port, so that no other server's
+-- connection has it.
+\set name ''
+\getenv name AEP_CONNECTION_NAME
+\set ssl_mode ''
 \getenv ssl_mode AEP_SSL_MODE
-\set base_url https://platform.adobe.io
+\set sandbox ''
+\getenv sandbox AEP_SANDBOX
+\set base_url ''
 \getenv base_url AEP_BASE_URL
-\set token_url https://ims-na1.adobelogin.com/ims/token/v3
+\set token_url ''
 \getenv token_url AEP_TOKEN_URL
 \set ca_file ''
 \getenv ca_file AEP_CA_FILE
@@ -81,10 +85,18 @@ RESET pg_stat_statements.track_utility;
 
 -- The base connection.  Experience Platform does not show a password, so that
 -- a changed one goes unnoticed: run this with -v replace_credentials=true then.
+-- One of that name that leads elsewhere may be another server's: if it is this
+-- database's after a move, run this once with -v adopt=true.
 \if :{?replace_credentials}
 \else
     \set replace_credentials false
 \endif
+\if :{?adopt}
+\else
+    \set adopt false
+\endif
 SELECT id, action
-FROM aep.ensure_base_connection(name => :'name', ssl_mode => :'ssl_mode',
-                                replace_credentials => :'replace_credentials');
+FROM aep.ensure_base_connection(name => nullif(:'name', ''), username => :'login',
+                                ssl_mode => nullif(:'ssl_mode', ''),
+                                replace_credentials => :'replace_credentials',
+                                adopt => :'adopt');

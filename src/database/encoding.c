@@ -38,6 +38,21 @@ aep_to_utf8(const char *text, const char *what)
 	return pg_server_to_any(text, (int) strlen(text), PG_UTF8);
 }
 
+/* What stands for a character that the encoding does not have. */
+#define SUBSTITUTE '?'
+
+static bool
+is_taken_as_it_is(int encoding)
+{
+	return encoding == PG_UTF8 || encoding == PG_SQL_ASCII;
+}
+
+bool
+aep_is_exact(const char *text)
+{
+	return is_taken_as_it_is(GetDatabaseEncoding()) || strchr(text, SUBSTITUTE) == NULL;
+}
+
 const char *
 aep_from_utf8(const char *text)
 {
@@ -49,7 +64,7 @@ aep_from_utf8(const char *text)
 	int skipped = 0;
 	Oid proc;
 
-	if (encoding == PG_UTF8 || encoding == PG_SQL_ASCII)
+	if (is_taken_as_it_is(encoding))
 		return text;
 	proc = FindDefaultConversionProc(PG_UTF8, encoding);
 	if (!OidIsValid(proc))
@@ -76,7 +91,7 @@ aep_from_utf8(const char *text)
 				CHECK_FOR_INTERRUPTS();
 			from += skip;
 			left -= skip;
-			*to++ = '?';
+			*to++ = SUBSTITUTE;
 			*to = '\0';
 		}
 	}

@@ -170,6 +170,15 @@ aep_endpoint_get(const AepServer *server, AepEndpoint *endpoint)
 	}
 }
 
+bool
+aep_endpoint_is_own(const AepServer *server, const char *host, int port)
+{
+	AepEndpoint endpoint;
+
+	aep_endpoint_get(server, &endpoint);
+	return port == endpoint.port && pg_strcasecmp(host, endpoint.host) == 0;
+}
+
 void
 aep_endpoint_warn_unreachable(const char *host)
 {

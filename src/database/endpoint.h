@@ -22,6 +22,9 @@ typedef struct AepEndpoint
  */
 extern void aep_endpoint_get(const AepServer *server, AepEndpoint *endpoint);
 
+/* Whether host and port are those that aep_endpoint_get() finds. */
+extern bool aep_endpoint_is_own(const AepServer *server, const char *host, int port);
+
 /*
  * Raises a WARNING if Experience Platform, which connects from outside, cannot
  * reach the host: loopback, link-local and private addresses, a name without a
