@@ -100,6 +100,8 @@ gives("SELECT count(*) > 0 FROM aep.preview_table('$made', " . AepTest::literal(
 gives("SELECT count(*) > 0 FROM aep.compare_table('$made', 'shop.orders', " . AepTest::literal($table) . ')',
 	qr/^t$/, 'EXPLORE');
 gives("SELECT etag FROM aep.update_connection('$made', description => 'changed')", qr/^".+"$/, 'GET PATCH');
+# which asks the table of ingest roles whose login this is
+gives("SELECT etag FROM aep.update_connection('$made', password => 'changed')", qr/^".+"$/, 'GET PATCH');
 gives(q{SELECT count(id) FROM aep.create_base_connections(ARRAY[
 		aep.base_connection_spec(name => 'batch 1'), aep.base_connection_spec(name => 'batch 2')])},
 	qr/^2$/, 'POST POST');

@@ -252,7 +252,7 @@ typedef struct Ensuring
 	bool adopt;
 } Ensuring;
 
-/* What the service shows of the address ... */
+/* What the service shows of the address, beside the wanted one. */
 typedef enum AddressShown
 {
 	ADDRESS_SAME,
@@ -323,6 +323,20 @@ refuse_to_adopt(const Ensuring *ensuring, const AepShownConnection *shown, Addre
 				 "connection shall be this database's from now on, give adopt => true.")));
 }
 
+/*
+ * Where the address is hidden, the default name tells it, and what is managed
+ * here was made here.
+ */
+static bool
+is_ours(const Ensuring *ensuring, const AepShownConnection *shown, AddressShown compared)
+{
+	if (compared != ADDRESS_HIDDEN)
+		return compared == ADDRESS_SAME;
+	return strcmp(ensuring->given.connection.name,
+				  aep_connection_default_name(&ensuring->address)) == 0 ||
+		   aep_connection_is_managed(shown->id);
+}
+
 /* Finds what to change of the connection that is there. */
 static void
 find_differences(Ensuring *ensuring, Jsonb *entity, AepConnectionChange *change)
@@ -340,11 +354,7 @@ find_differences(Ensuring *ensuring, Jsonb *entity, AepConnectionChange *change)
 			   auth_differs(&shown, &ensuring->given);
 	if (has_auth)
 		aep_connection_refuse_managed(shown.id);
-	if (!ensuring->adopt &&
-		(compared == ADDRESS_OTHER ||
-		 (compared == ADDRESS_HIDDEN &&
-		  strcmp(given->name, aep_connection_default_name(&ensuring->address)) != 0 &&
-		  !aep_connection_is_managed(shown.id))))
+	if (!ensuring->adopt && !is_ours(ensuring, &shown, compared))
 		refuse_to_adopt(ensuring, &shown, compared);
 
 	if (given->description != NULL &&
