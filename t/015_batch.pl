@@ -132,7 +132,7 @@ is(outcomes(batch('no_login', names('x'), "username => 'u', password => 'p', nam
 is(outcomes(batch('refused', names('x', 'y'))), '08001 08001', 'no connection');
 
 # The constructor
-is(value("SELECT aep.base_connection_spec('u', 'p', 'n', 'd', 'connection_string', 's', 'h', 1, 'b')"), '(u,p,n,d,connection_string,s,h,1,b)', 'a spec');
+is(value("SELECT aep.base_connection_spec('n', 'd', 'u', 'p', 'connection_string', 's', 'h', 1, 'b')"), '(n,d,u,p,connection_string,s,h,1,b)', 'a spec');
 is(value('SELECT aep.base_connection_spec()'), '(,,,,basic,,,,)', 'its defaults');
 
 # From a query, in one call

@@ -129,14 +129,14 @@ is(times_logged(qr/DETAIL:  \S+ \(base connection "hidden"\)/), 1,
 warns(
 	'a secret in the statement',
 	q{SET log_min_error_statement = debug5; BEGIN;
-	SELECT id FROM aep.create_base_connection('u', 'secret-1', name => 'a'); ROLLBACK;},
+	SELECT id FROM aep.create_base_connection(username => 'u', password => 'secret-1', name => 'a'); ROLLBACK;},
 	sub { lost($rollback, @_) });
 my $shown = warns(
 	'a secret in the context',
 	q{SET log_min_error_statement = debug5;
 	CREATE FUNCTION make_with(password text) RETURNS void LANGUAGE plpgsql AS $$
 	BEGIN
-	    PERFORM id FROM aep.create_base_connection('u', password, name => 'a');
+	    PERFORM id FROM aep.create_base_connection(username => 'u', password => password, name => 'a');
 	    PERFORM 1/0;
 	EXCEPTION WHEN division_by_zero THEN
 	    NULL;
