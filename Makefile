@@ -19,8 +19,11 @@ OBJS = $(patsubst $(srcdir)/%.c,%.o,$(sort $(wildcard $(srcdir)/src/*.c $(srcdir
 # in sql/, a name with "--" is an install or upgrade script, any other a test
 DATA = $(patsubst $(srcdir)/%,%,$(wildcard $(srcdir)/sql/aep--*.sql))
 REGRESS = setup options privileges endpoint request
+# made from SQL files, see below
+QUERIES = $(addprefix $(CURDIR)/src/,ingest/checks.inc ingest/relations.inc)
+EXTRA_CLEAN = $(QUERIES)
 
-PG_CPPFLAGS = -I$(srcdir)/src $(shell pkg-config --cflags libcurl libcjson) -DAEP_VERSION='"$(EXTVERSION)"'
+PG_CPPFLAGS = -I$(srcdir)/src -I$(CURDIR)/src $(shell pkg-config --cflags libcurl libcjson) -DAEP_VERSION='"$(EXTVERSION)"'
 PG_CFLAGS = -fvisibility=hidden
 SHLIB_LINK = $(shell pkg-config --libs libcurl libcjson)
 
@@ -33,13 +36,19 @@ PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
 # PGXS knows of headers only where PostgreSQL was configured to; ours are few.
-$(OBJS): $(wildcard $(srcdir)/src/*.h $(srcdir)/src/*/*.h)
+$(OBJS): $(wildcard $(srcdir)/src/*.h $(srcdir)/src/*/*.h) $(QUERIES)
 
 # Nor does it make the folders for the objects when it builds outside the sources.
 OBJECT_DIRS = $(addprefix $(CURDIR)/,$(sort $(dir $(OBJS))))
-$(OBJS): | $(OBJECT_DIRS)
+$(OBJS) $(QUERIES): | $(OBJECT_DIRS)
 $(OBJECT_DIRS):
 	mkdir -p $@
+
+# The queries of an SQL file, or of a folder, which is newer when one is gone.
+$(CURDIR)/src/ingest/checks.inc: $(srcdir)/src/ingest/checks $(wildcard $(srcdir)/src/ingest/checks/*.sql)
+$(CURDIR)/src/ingest/relations.inc: $(srcdir)/src/ingest/relations.sql
+$(QUERIES): $(srcdir)/scripts/embed-sql.awk
+	LC_ALL=C awk -f $< $(sort $(filter %.sql,$^)) >$@
 
 # The TAP tests start servers of their own and need PostgreSQL's Perl modules
 # and IPC::Run, so plain installcheck does not run them.  With DESTDIR they use
@@ -73,12 +82,12 @@ format:
 # and .cppcheck say what is left out, and why.
 LINTED = $(wildcard src/*.c src/*/*.c test/*.c test/*/*.c bench/*.c)
 LINT_CPPFLAGS = -Itest/unit -I$(includedir_server) -D_GNU_SOURCE $(PG_CPPFLAGS)
-tidy:
+tidy: $(QUERIES)
 	printf '%s\n' $(LINTED) | xargs -P $$(nproc) -I{} \
 	  clang-tidy --quiet {} -- -std=gnu99 $(LINT_CPPFLAGS)
 
 # cppcheck knows no compiler's macros, and the server's headers ask for these.
-cppcheck:
+cppcheck: $(QUERIES)
 	cppcheck -j $$(nproc) --quiet --error-exitcode=1 --std=c99 \
 	  --enable=warning,style,performance,portability --suppressions-list=.cppcheck \
 	  -D__GNUC__=4 -D__$$(uname -m)__ $(LINT_CPPFLAGS) $(LINTED)

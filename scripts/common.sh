@@ -113,7 +113,8 @@ make_work_dir() {
 	# only what belongs to the sources: no build products of another server
 	mkdir "$work_dir/aep"
 	(cd "$source_dir" && tar -cf - --exclude=.git --exclude='*.o' --exclude='*.so' --exclude='*.bc' \
-		--exclude=tmp_check --exclude=results --exclude=build .) | tar -xf - -C "$work_dir/aep"
+		--exclude='*.inc' --exclude=tmp_check --exclude=results --exclude=build .) |
+		tar -xf - -C "$work_dir/aep"
 	mkdir -p "$pg_root/usr/lib/postgresql" "$pg_root/usr/share/postgresql"
 	cp -a "/usr/lib/postgresql/$PG_MAJOR" "$pg_root/usr/lib/postgresql/"
 	cp -a "/usr/share/postgresql/$PG_MAJOR" "$pg_root/usr/share/postgresql/"

@@ -54,7 +54,8 @@ enter_root() {
 }
 
 # new_root SUITE KIND PACKAGE...: sets $root to a new root with the packages.
-# With $older_suite, from there those that the suite does not have any more.
+# With $older_suite, from there those that the suite does not have any more; with
+# ${early[SUITE]}, from there those of PostgreSQL $major.
 new_root() {
 	local suite=$1 kind=$2 archive
 	shift 2
@@ -67,7 +68,8 @@ new_root() {
 		return
 	fi
 	rm -f "$cache/$suite-$kind"-*.tar.zst # of another list of packages
-	unpack_base "$suite" && add_suite "${older_suite:-}" && install_in_root "$@" && keep_root "$archive"
+	unpack_base "$suite" && add_suite "${older_suite:-}" &&
+		add_early_postgresql "${early[$suite]:-}" && install_in_root "$@" && keep_root "$archive"
 }
 
 unpack_root() {
@@ -114,6 +116,16 @@ unpack_base() {
 add_suite() {
 	if [ -z "$1" ]; then return; fi
 	echo "deb $mirror $1 main" >"$root/etc/apt/sources.list.d/$1.list"
+}
+
+# PostgreSQL $major, and nothing else, from a suite whose packages apt installs
+# only when told to; what Debian's scripts take for supported is that version.
+add_early_postgresql() {
+	if [ -z "$1" ]; then return; fi
+	add_suite "$1"
+	printf '%s\n' "Package: src:postgresql-$major" "Pin: release a=$1" "Pin-Priority: 990" \
+		>"$root/etc/apt/preferences.d/$1"
+	echo "$major" >"$root/etc/postgresql-common/supported_versions"
 }
 
 install_in_root() {

@@ -1,7 +1,7 @@
 /*
  * compat.h
  *		The only file that asks which PostgreSQL or libcurl it is compiled
- *		against: 15 to 18, and libcurl from 7.84 (the header API) on.
+ *		against: 15 to 19, and libcurl from 7.84 (the header API) on.
  */
 #ifndef AEP_COMPAT_H
 #define AEP_COMPAT_H
@@ -12,6 +12,7 @@
 #include "fmgr.h"
 #include "storage/latch.h"
 #include "utils/acl.h"
+#include "utils/jsonb.h"
 #include "utils/memutils.h"
 #include "utils/wait_event.h"
 
@@ -20,6 +21,11 @@
 #endif
 #if PG_VERSION_NUM >= 180000
 #include "storage/waiteventset.h"
+#endif
+#if PG_VERSION_NUM >= 190000
+#include "utils/lsyscache.h" /* get_database_name() */
+#else
+#include "commands/dbcommands.h"
 #endif
 
 #if PG_VERSION_NUM < 150000
@@ -79,6 +85,27 @@ extern char *pg_be_scram_build_secret(const char *password);
 #define aep_create_wait_event_set(nevents) CreateWaitEventSet(NULL, nevents)
 #else
 #define aep_create_wait_event_set(nevents) CreateWaitEventSet(TopMemoryContext, nevents)
+#endif
+
+/*
+ * Adds to the jsonb that grows in the state, which starts as zeros; its result
+ * is there once all is closed.  Before 19 the state is only a stack, and each
+ * step hands back what is there so far.
+ */
+#if PG_VERSION_NUM >= 190000
+#define aep_push_jsonb(state, token, value) pushJsonbValue(state, token, value)
+#else
+typedef struct JsonbInState
+{
+	JsonbValue *result;
+	JsonbParseState *parseState;
+} JsonbInState;
+
+static inline void
+aep_push_jsonb(JsonbInState *state, JsonbIteratorToken token, JsonbValue *value)
+{
+	state->result = pushJsonbValue(&state->parseState, token, value);
+}
 #endif
 
 /*

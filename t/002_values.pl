@@ -82,18 +82,18 @@ is( ($fake->requests)[-1]{body}{auth}{params}{connectionString},
 # SQL_ASCII: valid UTF-8 goes as it is, anything else is refused by name.
 $dbname = create_database('SQL_ASCII');
 $node->safe_psql($dbname,
-	"SELECT id FROM aep.create_base_connection('u', E'gr\\303\\274n')");
+	"SELECT id FROM aep.create_base_connection(username => 'u', password => E'gr\\303\\274n')");
 is(($fake->requests)[-1]{body}{auth}{params}{password}, "gr\x{fc}n", 'sql_ascii: valid UTF-8');
 my $before = $fake->requests;
 my $error = AepTest::failing($node,
-	"SELECT id FROM aep.create_base_connection('u', E'gr\\374n')", dbname => $dbname);
+	"SELECT id FROM aep.create_base_connection(username => 'u', password => E'gr\\374n')", dbname => $dbname);
 like($error, qr/ERROR:  22021: invalid value for argument "password"/, 'invalid UTF-8: refused');
 unlike($error, qr/gr.n|0xfc/, 'the value is not shown');
 is(scalar($fake->requests), $before, 'nothing was sent');
 
 # What the service says comes back in the database's encoding.
 $error = AepTest::failing($node,
-	"SET client_encoding = 'UTF8'; SELECT id FROM aep.create_base_connection('u', 'p', "
+	"SET client_encoding = 'UTF8'; SELECT id FROM aep.create_base_connection(username => 'u', password => 'p', "
 	  . "name => 'fault:status=400,message=%C3%BC%20%E4%BD%A0')", dbname => 'latin1');
 like($error, qr/\xc3\xbc \?/, 'what the encoding cannot hold becomes a question mark');
 

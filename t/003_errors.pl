@@ -15,7 +15,7 @@ sub fails_with
 {
 	my ($fault, @patterns) = @_;
 	my $error = AepTest::failing($node,
-		"SELECT id FROM aep.create_base_connection('acme', 'the \"password\"', name => 'fault:$fault')",
+		"SELECT id FROM aep.create_base_connection(username => 'acme', password => 'the \"password\"', name => 'fault:$fault')",
 		quiet => 1);
 
 	like($error, $_, "$fault: $_") foreach (@patterns);
@@ -70,7 +70,7 @@ foreach my $fault (qw(notjson=1 noid=1 badid=1 nulid=1 surrogate=1 badutf8=1 dup
 }
 fails_with('noid=1', qr/DETAIL:.*etag/);
 is( $node->safe_psql('postgres',
-		"SELECT etag IS NULL FROM aep.create_base_connection('u', 'p', name => 'fault:noetag=1')"),
+		"SELECT etag IS NULL FROM aep.create_base_connection(username => 'u', password => 'p', name => 'fault:noetag=1')"),
 	't',
 	'an answer without etag is fine');
 
@@ -79,7 +79,7 @@ fails_with('huge=200000', qr/ERROR:  54000:/, qr/HTTP status 201/, qr/max_respon
 fails_with('huge=200000,chunked=1', qr/ERROR:  54000:/);
 fails_with('gzip=1000000', qr/ERROR:  54000:/);
 is( $node->safe_psql('postgres',
-		"SELECT count(id) FROM aep.create_base_connection('u', 'p', name => 'fault:gzip=50000')"),
+		"SELECT count(id) FROM aep.create_base_connection(username => 'u', password => 'p', name => 'fault:gzip=50000')"),
 	1,
 	'a packed answer within the limit');
 
@@ -102,7 +102,7 @@ sub no_connection
 	my $before = $fake->requests;
 
 	$node->safe_psql('postgres', "ALTER SERVER aep OPTIONS (SET base_url '$url')");
-	my $error = AepTest::failing($node, "SELECT id FROM aep.create_base_connection('u', 'secret')");
+	my $error = AepTest::failing($node, "SELECT id FROM aep.create_base_connection(username => 'u', password => 'secret')");
 	like($error, $_, "$what: $_") foreach (qr/ERROR:  08001:/, @patterns);
 	is(scalar($fake->requests), $before, "$what: nothing was sent");
 	return;
@@ -120,7 +120,7 @@ no_connection('TLS never completes', $fake->url('tls_stall'), qr/[Tt]imed? ?out/
 # a trust file that is not there
 $node->safe_psql('postgres',
 	"ALTER SERVER aep OPTIONS (SET base_url '" . $fake->url . "', SET ca_file '/nonexistent.pem')");
-like(AepTest::failing($node, "SELECT id FROM aep.create_base_connection('u', 'p')"),
+like(AepTest::failing($node, "SELECT id FROM aep.create_base_connection(username => 'u', password => 'p')"),
 	qr/ERROR:  08001:/, 'no trust file');
 
 # the proxy variables of the server's environment are not ours
@@ -132,7 +132,7 @@ $node->safe_psql('postgres',
 	local $ENV{ALL_PROXY} = 'http://127.0.0.1:1';
 	$node->restart;
 }
-is( $node->safe_psql('postgres', "SELECT count(id) FROM aep.create_base_connection('u', 'p')"),
+is( $node->safe_psql('postgres', "SELECT count(id) FROM aep.create_base_connection(username => 'u', password => 'p')"),
 	1, 'proxy variables are ignored');
 
 # the service's own checks, seen from SQL
@@ -147,7 +147,7 @@ sub refused_option
 	my $verb = $has eq 't' || $catalog ne 'SERVER aep' ? 'SET' : 'ADD';
 	my $error = AepTest::failing($node,
 		"BEGIN; ALTER $catalog OPTIONS ($verb $option '$value'); "
-		  . "SELECT id FROM aep.create_base_connection('u', 'p');");
+		  . "SELECT id FROM aep.create_base_connection(username => 'u', password => 'p');");
 	like($error, $_, "$option: $_") foreach (@patterns);
 	return;
 }

@@ -75,7 +75,7 @@ my %hanging = (
 foreach my $phase (sort keys %hanging)
 {
 	my $size = $phase eq 'while sending' ? 20_000_000 : 1;
-	my $call = "SELECT id FROM aep.create_base_connection('u', repeat('p', $size), "
+	my $call = "SELECT id FROM aep.create_base_connection(username => 'u', password => repeat('p', $size), "
 	  . "name => '$hanging{$phase}')";
 
 	my $session = start_session('postgres', $call);
@@ -88,7 +88,7 @@ foreach my $phase (sort keys %hanging)
 	finish($session);
 }
 
-my $hang = "SELECT id FROM aep.create_base_connection('u', 'p', name => 'fault:stall=before_headers')";
+my $hang = "SELECT id FROM aep.create_base_connection(username => 'u', password => 'p', name => 'fault:stall=before_headers')";
 
 my $session = start_session('postgres', "SET statement_timeout = '1s'; $hang", ends_by_itself => 1);
 end_time($session);
@@ -98,7 +98,7 @@ finish($session);
 
 # The session goes on working, in and out of a transaction block.
 $session = start_session('postgres',
-	"BEGIN; SAVEPOINT s; $hang; ROLLBACK TO s; SELECT 'next ' || count(id) FROM aep.create_base_connection('u', 'p'); COMMIT"
+	"BEGIN; SAVEPOINT s; $hang; ROLLBACK TO s; SELECT 'next ' || count(id) FROM aep.create_base_connection(username => 'u', password => 'p'); COMMIT"
 );
 $node->safe_psql('postgres', "SELECT pg_cancel_backend($session->{pid})");
 end_time($session);
@@ -108,7 +108,7 @@ finish($session);
 # A cancel in a transaction block closes the socket before ROLLBACK comes, also
 # when PL/pgSQL called us as a simple expression.
 $session = start_session('postgres',
-	"BEGIN; DO \$\$ DECLARE r record; BEGIN r := aep.create_base_connection('u', 'p', name => 'fault:stall=before_headers'); END \$\$"
+	"BEGIN; DO \$\$ DECLARE r record; BEGIN r := aep.create_base_connection(username => 'u', password => 'p', name => 'fault:stall=before_headers'); END \$\$"
 );
 $node->safe_psql('postgres', "SELECT pg_cancel_backend($session->{pid})");
 end_time($session);
@@ -119,7 +119,7 @@ $node->safe_psql('postgres', <<'SQL');
 CREATE FUNCTION hang() RETURNS text LANGUAGE plpgsql AS $$
 DECLARE r record;
 BEGIN
-    r := aep.create_base_connection('u', 'p', name => 'fault:stall=before_headers');
+    r := aep.create_base_connection(username => 'u', password => 'p', name => 'fault:stall=before_headers');
     RETURN r.id;
 END $$;
 SQL
@@ -143,7 +143,7 @@ $session = start_session('postgres', $hang);
 my $start = time;
 $node->safe_psql('postgres', 'DROP DATABASE other');
 cmp_ok(time - $start, '<', 20, 'DROP DATABASE is not held up');
-is($node->safe_psql('postgres', "SELECT count(id) FROM aep.create_base_connection('u', 'p')"),
+is($node->safe_psql('postgres', "SELECT count(id) FROM aep.create_base_connection(username => 'u', password => 'p')"),
 	1, 'nor are other sessions');
 
 # Shutdown does not wait for it either.

@@ -452,10 +452,10 @@ CREATE USER MAPPING FOR bob SERVER aep OPTIONS (api_key 'demo-api-key', client_s
 CREATE USER MAPPING FOR PUBLIC SERVER aep OPTIONS (api_key 'demo-api-key', client_secret 'sesame-one');
 CREATE FUNCTION as_alice() RETURNS bigint LANGUAGE sql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
-    AS $$ SELECT count(id) FROM aep.create_base_connection('u', 'p') $$;
+    AS $$ SELECT count(id) FROM aep.create_base_connection(username => 'u', password => 'p') $$;
 ALTER FUNCTION as_alice() OWNER TO alice;
 SQL
-$call = "SELECT count(id) FROM aep.create_base_connection('u', 'p')";
+$call = "SELECT count(id) FROM aep.create_base_connection(username => 'u', password => 'p')";
 my $alice = run("SET ROLE alice; $call");
 my $bob = run('SET ROLE bob; SELECT fetched_at IS NULL FROM aep.access_token_info()');
 is($bob->{out}, 't', 'a role sees nothing of the token of another');

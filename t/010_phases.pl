@@ -140,7 +140,7 @@ sub start_call
 	my $size = $phase->{size} // 1;
 
 	AepTest::begin_sql($session,
-			"SELECT id FROM aep.create_base_connection('u', repeat('p', $size), "
+			"SELECT id FROM aep.create_base_connection(username => 'u', password => repeat('p', $size), "
 		  . "name => '$name', server => '$phase->{server}')");
 	return;
 }
@@ -207,13 +207,13 @@ sub works
 {
 	my ($session) = @_;
 
-	return AepTest::run_sql($session, "SELECT count(id) FROM aep.create_base_connection('u', 'p')") eq
+	return AepTest::run_sql($session, "SELECT count(id) FROM aep.create_base_connection(username => 'u', password => 'p')") eq
 	  '1';
 }
 
 # The resolver in place is ours.
 like(
-	AepTest::failing($node, "SELECT id FROM aep.create_base_connection('u', 'p', server => 'again')"),
+	AepTest::failing($node, "SELECT id FROM aep.create_base_connection(username => 'u', password => 'p', server => 'again')"),
 	qr/ERROR:  08001: .*\nDETAIL: .*resolve host: x\.again\.test/,
 	'a name server that does not answer');
 

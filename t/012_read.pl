@@ -3,7 +3,8 @@ use strict;
 use warnings;
 
 use AepTest;
-use Encode qw(decode encode);
+use Calls qw(call_in run value json fails create);
+use Encode qw(encode);
 use JSON::PP;
 use List::Util qw(max uniq);
 use PostgreSQL::Test::Utils;
@@ -27,50 +28,7 @@ AepTest::create_server($node, $fake, %login, server => 'small', max_response_siz
 my $session = AepTest::open_session($node, $dbname);
 AepTest::run_sql($session, "SET client_encoding = 'UTF8'; SET timezone = 'UTC'");
 
-# SQL is given and comes back as characters.
-sub run
-{
-	my ($sql) = @_;
-	my $result = AepTest::watch_sql($session, $fake, encode('UTF-8', $sql));
-
-	$result->{out} = decode('UTF-8', $result->{out});
-	return $result;
-}
-
-sub value
-{
-	my ($sql) = @_;
-	my $result = run($sql);
-
-	is($result->{err}, '', "no error: " . encode('UTF-8', $sql));
-	return $result->{out};
-}
-
-# What a query with one row and column of JSON returns, decoded.
-sub json
-{
-	my ($sql) = @_;
-
-	return decode_json(encode('UTF-8', value($sql)));
-}
-
-sub fails
-{
-	my ($what, $sqlstate, $sql, $requests) = @_;
-	my $result = run($sql);
-
-	like($result->{err}, qr/^ERROR:  $sqlstate:/m, "$what: $sqlstate");
-	is(scalar(@{ $result->{requests} }), $requests, "$what: $requests requests") if defined $requests;
-	return $result;
-}
-
-sub create
-{
-	my ($name, $more) = @_;
-
-	$more //= '';
-	return value('SELECT id FROM aep.create_base_connection(name => ' . AepTest::literal($name) . "$more)");
-}
+call_in($session, $fake);
 
 sub list
 {
@@ -230,8 +188,9 @@ foreach my $paging (qw(repeat loop empty))
 	my $name = "fault:on=LIST,paging=$paging x";
 
 	create($name);
-	$result = fails("paging=$paging", '08P01', "SET statement_timeout = '15s'; SELECT * FROM " . list($name) . '; RESET statement_timeout');
-	cmp_ok(scalar(@{ $result->{requests} }), '<=', 3, "paging=$paging: a few requests");
+	my $before = $fake->requests;
+	fails("paging=$paging", '08P01', "SET statement_timeout = '15s'; SELECT * FROM " . list($name) . '; RESET statement_timeout');
+	cmp_ok(scalar($fake->requests) - $before, '<=', 3, "paging=$paging: a few requests");
 }
 
 # A GET is repeated.
@@ -319,6 +278,7 @@ my $escaped = create("fault:on=GET,noetag=1 \x{20ac} and \x{e9}");
 AepTest::close_session($session);
 $session = AepTest::open_session($node, $latin1);
 AepTest::run_sql($session, "SET client_encoding = 'UTF8'");
+call_in($session);
 $result = run('SELECT name, octet_length(name) FROM ' . list("gr\x{fc}\x{df}e"));
 is($result->{out}, "gr\x{fc}\x{df}e|5", 'LATIN1: a name that it holds');
 is($result->{requests}[0]{query}{property}[0], qq{name=="gr\x{fc}\x{df}e"}, 'was sent as UTF-8');
@@ -331,6 +291,7 @@ AepTest::close_session($session);
 my $sql_ascii = AepTest::create_database($node, 'SQL_ASCII');
 AepTest::create_server($node, $fake, %login, dbname => $sql_ascii);
 $session = AepTest::open_session($node, $sql_ascii);
+call_in($session);
 is(value("SELECT name FROM aep.connection('$_')"), $_ eq $euro ? "\x{20ac} and \x{e9}" : "fault:on=GET,noetag=1 \x{20ac} and \x{e9}",
 	'SQL_ASCII: UTF-8 as it is') foreach ($euro, $escaped);
 AepTest::close_session($session);
@@ -342,6 +303,7 @@ my $work_mem = 1024;
 $fake = AepTest::start_fake('--seed-connections', $SEEDS);
 $node->safe_psql($dbname, "ALTER SERVER aep OPTIONS (SET base_url '" . $fake->url('http') . "')");
 $session = AepTest::open_session($node, $dbname);
+call_in($session, $fake);
 $pid = value("SET work_mem = '${work_mem}kB'; SELECT pg_backend_pid()");
 value('SELECT count(*) FROM aep.connections(max_rows => 300)');
 $before = AepTest::kilobytes_of($pid, 'VmHWM');

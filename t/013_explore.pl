@@ -3,7 +3,8 @@ use strict;
 use warnings;
 
 use AepTest;
-use Encode qw(decode encode);
+use Calls qw(call_in run value json fails create);
+use Encode qw(encode);
 use IO::Socket::INET;
 use JSON::PP;
 use PostgreSQL::Test::Utils;
@@ -137,49 +138,14 @@ AepTest::create_server($node, $fake, %login, server => 'raw', max_attempts => 1,
 my $session = AepTest::open_session($node, $dbname);
 AepTest::run_sql($session, "SET client_encoding = 'UTF8'");
 
-# SQL is given and comes back as characters.
-sub run
-{
-	my ($sql) = @_;
-	my $result = AepTest::watch_sql($session, $fake, encode('UTF-8', $sql));
-
-	$result->{out} = decode('UTF-8', $result->{out});
-	return $result;
-}
-
-sub value
-{
-	my ($sql) = @_;
-	my $result = run($sql);
-
-	is($result->{err}, '', "no error: " . encode('UTF-8', $sql));
-	return $result->{out};
-}
+call_in($session, $fake);
 
 # The rows of a function, each an array of its columns.
 sub rows
 {
 	my ($columns, $from) = @_;
-	my $json = value("SELECT coalesce(jsonb_agg(jsonb_build_array($columns)), '[]') FROM $from");
 
-	return decode_json(encode('UTF-8', $json));
-}
-
-sub fails
-{
-	my ($what, $sqlstate, $sql, $requests) = @_;
-	my $result = run($sql);
-
-	like($result->{err}, qr/^ERROR:  $sqlstate:/m, "$what: $sqlstate");
-	is(scalar(@{ $result->{requests} }), $requests, "$what: $requests requests") if defined $requests;
-	return $result->{err};
-}
-
-sub create
-{
-	my ($name) = @_;
-
-	return value('SELECT id FROM aep.create_base_connection(name => ' . AepTest::literal($name) . ')');
+	return json("SELECT coalesce(jsonb_agg(jsonb_build_array($columns)), '[]') FROM $from");
 }
 
 sub last_query

@@ -3,6 +3,7 @@ use strict;
 use warnings;
 
 use AepTest;
+use Calls qw(call_in run value fails log_keeps_secret);
 use JSON::PP;
 use List::Util qw(max min uniq);
 use PostgreSQL::Test::Utils;
@@ -30,31 +31,7 @@ AepTest::create_server($node, $fake, %login, server => 'no_token', access_token 
 
 my $session = AepTest::open_session($node);
 
-sub run
-{
-	my ($sql) = @_;
-
-	return AepTest::watch_sql($session, $fake, $sql);
-}
-
-sub value
-{
-	my ($sql) = @_;
-	my $result = run($sql);
-
-	is($result->{err}, '', "no error: $sql");
-	return $result->{out};
-}
-
-sub fails
-{
-	my ($what, $sqlstate, $sql, $requests) = @_;
-	my $result = run($sql);
-
-	like($result->{err}, qr/^ERROR:  $sqlstate:/m, "$what: $sqlstate");
-	is(scalar(@{ $result->{requests} }), $requests, "$what: $requests requests") if defined $requests;
-	return $result->{err};
-}
+call_in($session, $fake);
 
 # A batch of these specs, each the arguments of the constructor.
 sub batch_sql
@@ -155,7 +132,7 @@ is(outcomes(batch('no_login', names('x'), "username => 'u', password => 'p', nam
 is(outcomes(batch('refused', names('x', 'y'))), '08001 08001', 'no connection');
 
 # The constructor
-is(value("SELECT aep.base_connection_spec('u', 'p', 'n', 'd', 'connection_string', 's', 'h', 1, 'b')"), '(u,p,n,d,connection_string,s,h,1,b)', 'a spec');
+is(value("SELECT aep.base_connection_spec('n', 'd', 'u', 'p', 'connection_string', 's', 'h', 1, 'b')"), '(n,d,u,p,connection_string,s,h,1,b)', 'a spec');
 is(value('SELECT aep.base_connection_spec()'), '(,,,,basic,,,,)', 'its defaults');
 
 # From a query, in one call
@@ -224,6 +201,7 @@ cmp_ok($result->{took}, '<', 5, 'nor waited for');
 is(run('SELECT count(*) FROM ' . batch_sql('aep') . '; RESET statement_timeout')->{out}, 0, 'nothing to do is done at once');
 AepTest::close_session($session);
 $session = AepTest::open_session($node);
+call_in($session);
 
 # A token that is refused on the way is fetched again, once.
 $result = batch('ims', names(map { "token $_" } 1 .. 20));
@@ -243,16 +221,15 @@ is(scalar(grep { $_->{kind} eq 'TOKEN' } @{ $result->{requests} }), 2, 'no secon
 sub no_second_token
 {
 	my ($what, $concurrency, $service, $no, @names) = @_;
-	my ($main, $shared) = ($session, $fake);
 	my $server = 'once_' . $what =~ s/\W/_/gr;
 
 	AepTest::create_server($node, $service, %login, server => $server, access_token => undef, token_url => $service->url('ims'),
 		client_secret => "fault:after=1,$no sesame $what", concurrency => $concurrency);
-	$session = AepTest::open_session($node, undef, $node->connstr('postgres') . " options='-c statement_timeout=30s'");
-	$fake = $service;
+	my $own = AepTest::open_session($node, undef, $node->connstr('postgres') . " options='-c statement_timeout=30s'");
+	call_in($own, $service);
 	my $result = batch($server, names(@names));
-	AepTest::close_session($session);
-	($session, $fake) = ($main, $shared);
+	AepTest::close_session($own);
+	call_in($session, $fake);
 	my %made = map { $_->{name} => 1 } grep { $_->{created} } @{ $result->{requests} };
 	is(outcomes($result), join(' ', map { $made{$_} ? 'id' : '28000' } @names), "$what: an id for what was made, 28000 for the others");
 	is(scalar(grep { $_->{kind} eq 'TOKEN' } @{ $result->{requests} }), 2, "$what: one more token is asked for");
@@ -336,10 +313,7 @@ my $secret = "ARRAY[aep.base_connection_spec(name => 'x', password => 'sesame op
 fails('no server', '42704', "SELECT * FROM aep.create_base_connections($secret, 'none')", 0);
 fails('in PL/pgSQL', '42704', "DO \$\$ BEGIN PERFORM FROM aep.create_base_connections($secret, 'none'); END \$\$", 0);
 fails('no token', '28000', "SELECT * FROM aep.create_base_connections($secret, 'no_token')");
-run("SELECT 'marked' FROM aep.connection(NULL)");
-$log = slurp_file($node->logfile);
-like($log, qr/STATEMENT:  SELECT 'marked'/, 'the log has other statements that fail');
-unlike($log, qr/sesame/, 'but no secret');
+log_keeps_secret($node, 'sesame');
 AepTest::close_session($session);
 
 # 10,000 in bounded memory
@@ -347,6 +321,7 @@ my $COUNT = 10_000;
 my $more = AepTest::start_fake();
 AepTest::create_server($node, $more, %login, server => 'large', base_url => $more->url('http'), concurrency => 32);
 $session = AepTest::open_session($node);
+call_in($session);
 my $specs = "SELECT aep.base_connection_spec(name => CASE i WHEN 1 THEN 'fault:delay=1' ELSE 'large' END || ' ' || i) "
   . 'FROM generate_series(1, %d) AS i';
 my $count = "SELECT count(*), count(id), count(DISTINCT id), max(ordinal) FROM aep.create_base_connections(ARRAY($specs), 'large')";

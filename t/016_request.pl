@@ -3,6 +3,7 @@ use strict;
 use warnings;
 
 use AepTest;
+use Calls qw(call_in run fails keeps_secret);
 use Encode qw(decode encode);
 use IO::Socket::INET;
 use JSON::PP;
@@ -32,13 +33,7 @@ AepTest::create_server($node, $fake, %login, server => 'raw', max_attempts => 1)
 my $session = AepTest::open_session($node, $dbname);
 AepTest::run_sql($session, "SET client_encoding = 'UTF8'");
 
-# SQL is given as characters.
-sub run
-{
-	my ($sql) = @_;
-
-	return AepTest::watch_sql($session, $fake, encode('UTF-8', $sql));
-}
+call_in($session, $fake);
 
 sub request_sql
 {
@@ -55,17 +50,7 @@ sub request
 	my $result = run(request_sql($method, $path, $more));
 
 	is($result->{err}, '', encode('UTF-8', "no error: $method $path " . ($more // ''))) or return {};
-	return { %{ decode_json($result->{out}) }, sent => $result->{requests} };
-}
-
-sub fails
-{
-	my ($what, $sqlstate, $sql, $requests) = @_;
-	my $result = run($sql);
-
-	like($result->{err}, qr/^ERROR:  $sqlstate:/m, encode('UTF-8', "$what: $sqlstate"));
-	is(scalar(@{ $result->{requests} }), $requests, encode('UTF-8', "$what: $requests requests")) if defined $requests;
-	return $result->{err};
+	return { %{ decode_json(encode('UTF-8', $result->{out})) }, sent => $result->{requests} };
 }
 
 sub json_literal
@@ -352,7 +337,7 @@ sub raw
 	my $result = run("SELECT jsonb_build_object('status', status, 'etag', etag, 'headers', headers, 'type', jsonb_typeof(body), 'body', body::text) "
 		  . "FROM aep.request('GET', '/x', server => 'raw')");
 	is($result->{err}, '', "$what: no error") or return {};
-	return decode_json($result->{out});
+	return decode_json(encode('UTF-8', $result->{out}));
 }
 $row = raw('headers', '{}', 'ETag: "v1"', 'X-Request-ID: abc', 'x-twice: 1', 'X-TWICE: 2', "X-Latin: gr\xfcn", "X-UTF-8: gr\xc3\xbcn", 'X-Empty:', 'X-Blank:   padded  ');
 is($row->{etag}, '"v1"', 'the etag of the header');
@@ -441,17 +426,7 @@ my %secret_calls = (
 	'no server' => [ '42704', request_sql('POST', $connections, "body => $secret, server => 'none'") ],
 	'a bad path' => [ '22023', request_sql('POST', 'x', "body => $secret") ],
 	'a reserved header' => [ '22023', request_sql('POST', $connections, "headers => '{\"Authorization\": \"sesame open\"}'") ]);
-foreach my $call (sort keys %secret_calls)
-{
-	my ($sqlstate, $sql) = @{ $secret_calls{$call} };
-
-	unlike(fails($call, $sqlstate, $sql), qr/sesame/, "$call: no secret in the message");
-	unlike(fails("$call in PL/pgSQL", $sqlstate, "DO \$\$ BEGIN PERFORM FROM ($sql) AS s; END \$\$"), qr/sesame/, "$call: nor in the context");
-}
-run("SELECT 'marked' FROM aep.connection(NULL)");
-my $log = slurp_file($node->logfile);
-like($log, qr/STATEMENT:  SELECT 'marked'/, 'the log has other statements that fail');
-unlike($log, qr/sesame/, 'but no secret');
+keeps_secret($node, 'sesame', %secret_calls);
 AepTest::close_session($session);
 
 done_testing();

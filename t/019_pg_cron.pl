@@ -5,6 +5,7 @@ use warnings;
 use AepTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use Told;
 
 my ($share) = run_command([ 'pg_config', '--sharedir' ]);
 if (!-e "$share/extension/pg_cron.control")
@@ -64,7 +65,7 @@ $node->safe_psql('postgres', "UPDATE cron.job SET schedule = '\@reboot'");
 foreach my $workers ('off', 'on')
 {
 	my $after       = $workers eq 'off' ? 'b' : 'a';
-	my %told_before = map { $_ => AepTest::told_login($fake, $id{$_}) } keys %id;
+	my %told_before = map { $_ => Told::login($fake, $id{$_}) } keys %id;
 
 	$node->append_conf('postgresql.conf', "cron.use_background_workers = $workers");
 	$node->safe_psql('postgres', 'TRUNCATE cron.job_run_details');
@@ -81,7 +82,7 @@ foreach my $workers ('off', 'on')
 	) or diag($node->safe_psql('postgres', 'SELECT * FROM cron.job_run_details'));
 	foreach my $who ('postgres', 'dba')
 	{
-		my $told = AepTest::told_login($fake, $id{$who});
+		my $told = Told::login($fake, $id{$who});
 
 		is($told->{username}, "by_${who}_$after",
 			"workers $workers: the login of $who is another one");
@@ -130,7 +131,7 @@ foreach my $expected (
 		$step,
 		"$status: the step");
 }
-my $told = AepTest::told_login($fake, $failing);
+my $told = Told::login($fake, $failing);
 is($told->{username}, 'failing_b', 'the next run went on with the same login');
 is( AepTest::login($node, $told->{username}, $told->{password}, 'SELECT id FROM shop.orders')
 	  ->{out},

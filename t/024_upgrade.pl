@@ -162,7 +162,7 @@ is(grantees_after(install('1.0'), update($current)), 0, 'an update takes them ba
 is(grantees_after(install($current)), 0, 'so does a fresh install');
 
 # An update of what is in use: all stays, and running sessions do not notice.
-$node->safe_psql('postgres', install($released[0]));
+$node->safe_psql('postgres', install($current));
 AepTest::create_server($node, $fake, username => 'acme', password => 'sesame');
 $node->safe_psql('postgres', <<'SQL');
 CREATE ROLE caller LOGIN;
@@ -189,17 +189,16 @@ like(AepTest::run_sql($session, "CALL aep.rotate_credentials('$id')"), qr/^inges
 	'a column that an old library does not know is no harm')
   or diag $session->{err};
 
-# The library has every function that any script ever asked for: whoever has
-# installed the files, but not run ALTER EXTENSION yet, goes on working.
+# The library has every function that any script ever asked for.
 my %symbols;
 foreach my $script (glob "$extension/aep--*.sql")
 {
 	$symbols{$_} = 1 foreach (slurp_file($script) =~ /^\s+AS 'MODULE_PATHNAME', '(\w+)'/mg);
 }
-my $listed = $node->safe_psql('postgres', <<'SQL');
-SELECT count(DISTINCT prosrc) FROM pg_proc WHERE pronamespace = 'aep'::regnamespace
+my @used = split /\n/, $node->safe_psql('postgres', <<'SQL');
+SELECT DISTINCT prosrc FROM pg_proc WHERE pronamespace = 'aep'::regnamespace ORDER BY 1
 SQL
-is(scalar(keys %symbols), $listed, 'the scripts\' symbols are known');
+is_deeply([ grep { !$symbols{$_} } @used ], [], 'the scripts\' symbols are known');
 foreach my $symbol (sort keys %symbols)
 {
 	AepTest::run_sql($session,
@@ -207,6 +206,28 @@ foreach my $symbol (sort keys %symbols)
 	is($session->{err}, '', "the library has $symbol");
 }
 AepTest::close_session($session);
+
+# What has changed since an older version does not take its arguments for others.
+my %current = map { $_ => 1 } @used;
+my @obsolete = grep { !$current{$_} } sort keys %symbols;
+isnt(scalar(@obsolete), 0, 'there are such');
+$node->safe_psql('postgres', 'CREATE DATABASE older');
+$node->safe_psql('older', install('1.1'));
+my $older = AepTest::open_session($node, 'older');
+foreach my $symbol (@obsolete)
+{
+	my $call = AepTest::run_sql($older, <<"SQL");
+SELECT format(CASE prokind WHEN 'p' THEN 'CALL %s(%s)' ELSE 'SELECT * FROM %s(%s)' END, oid::regproc,
+  array_to_string(array_fill('NULL'::text, ARRAY[pronargs - pronargdefaults]), ', '))
+FROM pg_proc WHERE pronamespace = 'aep'::regnamespace AND prosrc = '$symbol'
+SQL
+	AepTest::run_sql($older, $call);
+	like($older->{err},
+		qr/^ERROR:  55000: .*\n.*\nHINT:  Use ALTER EXTENSION aep UPDATE\.$/m, "$symbol: $call");
+}
+AepTest::run_sql($older, 'ALTER EXTENSION aep UPDATE; SELECT aep.base_connection_spec()');
+is($older->{err}, '', 'the hint leads out');
+AepTest::close_session($older);
 
 # Nothing of this was seen by others.
 is_deeply([ glob "$sharedir/extension/aep--*{next,careless}*" ], [], 'the installation is as it was');

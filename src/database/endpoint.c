@@ -10,13 +10,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "commands/dbcommands.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "postmaster/postmaster.h"
 #include "utils/fmgrprotos.h"
 #include "utils/varlena.h"
 
+#include "compat.h"
 #include "database/endpoint.h"
 
 /* A block of addresses that the public internet does not route. */

@@ -3,13 +3,16 @@
  *		Foreign server + user mapping + privilege = AepServer.
  *
  * Parsed settings are kept per user mapping until the catalogs change; a call
- * then costs three catalog cache look-ups instead of parsing every option.
+ * then costs three catalog cache look-ups instead of parsing every option.  Who
+ * was given them may keep them: a commit, a trigger or a nested call may change
+ * the catalogs meanwhile, so each caller's memory context pins what it got.
  */
 #include "postgres.h"
 
 #include "access/htup_details.h"
 #include "catalog/pg_foreign_server.h"
 #include "catalog/pg_user_mapping.h"
+#include "common/hashfn.h"
 #include "foreign/foreign.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
@@ -26,20 +29,59 @@
 /* The wrapper's name; the extension creates it. */
 #define WRAPPER_NAME "aep"
 
+/* The settings as they were read at one time. */
+typedef struct Settings
+{
+	MemoryContext context; /* holds this and all strings */
+	int pins;			   /* how many memory contexts hold on to it */
+	bool cached;
+	AepServer server;
+} Settings;
+
 typedef struct CachedServer
 {
-	Oid umid;			   /* hash key */
-	MemoryContext context; /* holds all strings of server; NULL: nothing read */
-	bool stale;			   /* the server or the mapping may have changed */
-	uint32 server_hash;	   /* by which invalidations name them */
+	Oid umid; /* hash key */
+	Settings *settings;
+	uint32 server_hash; /* by which invalidations name them */
 	uint32 mapping_hash;
-	AepServer server;
 } CachedServer;
 
 static HTAB *cache = NULL;
 static uint64 invalidations = 0; /* how many were announced so far */
 
-/* May be called while an entry is in use, so it only takes note. */
+static void
+drop_if_unused(Settings *settings)
+{
+	if (settings->cached || settings->pins > 0)
+		return;
+	aep_option_wipe_secrets(&settings->server);
+	MemoryContextDelete(settings->context);
+}
+
+/* Reset callback of a context that holds on to them. */
+static void
+unpin(void *arg)
+{
+	Settings *settings = arg;
+
+	settings->pins--;
+	drop_if_unused(settings);
+}
+
+/* As long as the current memory context lives. */
+static const AepServer *
+pin(Settings *settings)
+{
+	MemoryContextCallback *release = palloc(sizeof(MemoryContextCallback));
+
+	release->func = unpin;
+	release->arg = settings;
+	settings->pins++;
+	MemoryContextRegisterResetCallback(CurrentMemoryContext, release);
+	return &settings->server;
+}
+
+/* What is out of date goes at once, with its secrets, unless somebody uses it. */
 static void
 invalidate_cache(Datum arg, int cacheid, uint32 hashvalue)
 {
@@ -50,9 +92,14 @@ invalidate_cache(Datum arg, int cacheid, uint32 hashvalue)
 	hash_seq_init(&status, cache);
 	while ((entry = hash_seq_search(&status)) != NULL)
 	{
-		if (hashvalue == 0 || (cacheid == FOREIGNSERVEROID && entry->server_hash == hashvalue) ||
-			(cacheid == USERMAPPINGOID && entry->mapping_hash == hashvalue))
-			entry->stale = true;
+		Settings *settings = entry->settings;
+
+		if (hashvalue != 0 && !(cacheid == FOREIGNSERVEROID && entry->server_hash == hashvalue) &&
+			!(cacheid == USERMAPPINGOID && entry->mapping_hash == hashvalue))
+			continue;
+		(void) hash_search(cache, &entry->umid, HASH_REMOVE, NULL);
+		settings->cached = false;
+		drop_if_unused(settings);
 	}
 }
 
@@ -114,6 +161,20 @@ is_public_mapping(Oid umid)
 	return result;
 }
 
+/* The catalog's own copy stays; this one is ours. */
+static void
+wipe(List *options)
+{
+	ListCell *cell;
+
+	foreach (cell, options)
+	{
+		char *value = strVal(lfirst_node(DefElem, cell)->arg);
+
+		explicit_bzero(value, strlen(value));
+	}
+}
+
 /* Reads all options into *server; strings go to the current context. */
 static void
 read_server(Oid serverid, Oid umid, AepServer *server)
@@ -139,53 +200,61 @@ read_server(Oid serverid, Oid umid, AepServer *server)
 		UserMapping *mapping = GetUserMapping(GetUserId(), serverid);
 
 		aep_option_read(mapping->options, UserMappingRelationId, server);
+		wipe(mapping->options);
 		server->mapping_is_public = is_public_mapping(umid);
 	}
 }
 
-static bool
-same_text(const char *a, const char *b)
+static uint64
+add_to_digest(uint64 digest, const char *text)
 {
-	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+	size_t size = text != NULL ? strlen(text) + 1 : 0;
+
+	return hash_bytes_extended((const unsigned char *) text, (int) size, digest);
 }
 
-/* Whether a token fetched with one is good for the other. */
-static bool
-same_credential(const AepServer *a, const AepServer *b)
+/* Of what an access token is fetched with. */
+static uint64
+credential_digest(const AepServer *server)
 {
-	return same_text(a->token_url, b->token_url) && same_text(a->api_key, b->api_key) &&
-		   same_text(a->client_secret, b->client_secret) && same_text(a->scopes, b->scopes);
+	uint64 digest = add_to_digest(0, server->token_url);
+
+	digest = add_to_digest(digest, server->api_key);
+	digest = add_to_digest(digest, server->client_secret);
+	return add_to_digest(digest, server->scopes);
 }
 
-/* Reads the server into the cache entry; an error leaves the entry as it was. */
-static void
-fill_entry(CachedServer *entry, Oid serverid)
+/*
+ * Reads the settings, pinned by the current memory context, and keeps them
+ * unless they changed meanwhile.
+ */
+static Settings *
+read_settings(Oid serverid, Oid umid)
 {
-	static uint64 last_generation = 0;
+	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext context =
 		AllocSetContextCreate(CurrentMemoryContext, "aep server", ALLOCSET_SMALL_SIZES);
-	MemoryContext caller = MemoryContextSwitchTo(context);
-	MemoryContext old = entry->context;
 	uint64 before = invalidations;
-	AepServer server;
+	Settings *settings;
+	CachedServer *entry;
 
-	read_server(serverid, entry->umid, &server);
+	MemoryContextSwitchTo(context);
+	settings = palloc0(sizeof(Settings));
+	settings->context = context;
+	read_server(serverid, umid, &settings->server);
+	settings->server.credential = credential_digest(&settings->server);
 	MemoryContextSwitchTo(caller);
-
-	if (old != NULL && same_credential(&entry->server, &server))
-		server.generation = entry->server.generation;
-	else
-		server.generation = ++last_generation;
-	if (old != NULL)
-		aep_option_wipe_secrets(&entry->server);
-	entry->server = server;
-	entry->context = context;
-	entry->server_hash = GetSysCacheHashValue1(FOREIGNSERVEROID, ObjectIdGetDatum(serverid));
-	entry->mapping_hash = GetSysCacheHashValue1(USERMAPPINGOID, ObjectIdGetDatum(entry->umid));
-	entry->stale = invalidations != before; /* changed while it was read */
+	(void) pin(settings);
 	MemoryContextSetParent(context, CacheMemoryContext);
-	if (old != NULL)
-		MemoryContextDelete(old);
+	if (invalidations != before)
+		return settings;
+
+	entry = hash_search(cache, &umid, HASH_ENTER, NULL);
+	entry->settings = settings;
+	entry->server_hash = GetSysCacheHashValue1(FOREIGNSERVEROID, ObjectIdGetDatum(serverid));
+	entry->mapping_hash = GetSysCacheHashValue1(USERMAPPINGOID, ObjectIdGetDatum(umid));
+	settings->cached = true;
+	return settings;
 }
 
 const AepServer *
@@ -193,8 +262,7 @@ aep_server_get(const char *name, bool missing_mapping_ok)
 {
 	Oid serverid = find_server(name);
 	Oid umid;
-	CachedServer *entry;
-	bool found;
+	const CachedServer *entry;
 
 	check_usage(serverid, name);
 	umid = find_mapping(serverid);
@@ -216,10 +284,6 @@ aep_server_get(const char *name, bool missing_mapping_ok)
 
 	if (cache == NULL)
 		create_cache();
-	entry = hash_search(cache, &umid, HASH_ENTER, &found);
-	if (!found)
-		entry->context = NULL;
-	if (entry->context == NULL || entry->stale)
-		fill_entry(entry, serverid);
-	return &entry->server;
+	entry = hash_search(cache, &umid, HASH_FIND, NULL);
+	return entry != NULL ? pin(entry->settings) : &read_settings(serverid, umid)->server;
 }

@@ -16,7 +16,7 @@ typedef struct AepServer
 {
 	Oid serverid;
 	Oid umid;		   /* InvalidOid: read without a user mapping */
-	uint64 generation; /* another one: a token fetched before is not good any more */
+	uint64 credential; /* another number: a token fetched before is not good any more */
 	const char *name;
 
 	/* SERVER options */
@@ -44,7 +44,10 @@ typedef struct AepServer
  * DEFINER function: the definer), or of PUBLIC.  Throws 42704 for no such
  * server, 42809 for one of another wrapper, 42501 without USAGE, 42704 without
  * a mapping unless missing_mapping_ok; options that are needed may be missing.
- * The result is cached; it stays valid until the next call of this function.
+ *
+ * The settings are as they are now, and stay so, valid for as long as the memory
+ * context lives that is current here: across commits, and whatever becomes of
+ * server and mapping.  Secrets are wiped when nobody holds on to them any more.
  */
 extern const AepServer *aep_server_get(const char *name, bool missing_mapping_ok);
 

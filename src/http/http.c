@@ -61,7 +61,6 @@ typedef struct AepHttpTransfer
 	size_t header_size;
 	bool too_large;
 	bool no_memory;
-	bool begun; /* connected: the request may be on its way */
 	char error[CURL_ERROR_SIZE];
 } AepHttpTransfer;
 
@@ -266,6 +265,21 @@ header_arrived(char *data, size_t size, size_t nmemb, void *arg)
 	return size * nmemb;
 }
 
+/* The owner may look at any time, also when this exchange is gone. */
+static void
+tell_fate(const AepHttpTransfer *transfer)
+{
+	if (transfer->request.fate != NULL)
+		*transfer->request.fate = transfer->exchange.fate;
+}
+
+/* Whether the attempt under way may have reached the service. */
+static bool
+has_left(const AepHttpExchange *exchange)
+{
+	return exchange->fate.last != AEP_FATE_NOTHING;
+}
+
 /*
  * CURLOPT_PREREQFUNCTION: connected, TLS done, the request goes out next.
  *
@@ -278,13 +292,10 @@ request_begins(void *arg, char *ip, char *local_ip, int port, int local_port)
 {
 	AepHttpTransfer *transfer = arg;
 
-	if (transfer->begun && transfer->request.repeat == AEP_HTTP_REPEAT_UNPROCESSED)
+	if (has_left(&transfer->exchange) && transfer->request.repeat == AEP_HTTP_REPEAT_UNPROCESSED)
 		return CURL_PREREQFUNC_ABORT;
-	transfer->exchange.maybe_done |= transfer->begun;
-	transfer->exchange.not_refused |= transfer->begun;
-	transfer->begun = true;
-	if (transfer->request.sent != NULL)
-		*transfer->request.sent = true;
+	aep_fate_leave(&transfer->exchange.fate);
+	tell_fate(transfer);
 	return CURL_PREREQFUNC_OK;
 }
 
@@ -445,7 +456,8 @@ start_attempt(AepHttpTransfer *transfer)
 	transfer->exchange.attempts++;
 	transfer->exchange.body.len = 0;
 	transfer->header_size = 0;
-	transfer->begun = false;
+	aep_fate_begin(&transfer->exchange.fate);
+	tell_fate(transfer);
 	transfer->error[0] = '\0';
 	code = aep_wait_add(multi, transfer->easy);
 	if (code != CURLM_OK)
@@ -473,6 +485,8 @@ aep_http_start(const AepHttpRequest *request)
 	transfer->exchange.max_size = (size_t) request->limits->max_response_size;
 	transfer->context = context;
 	transfer->request = *request;
+	if (request->fate != NULL)
+		transfer->exchange.fate = *request->fate;
 	transfer->resume_at = -1;
 	transfer->release.func = release_transfer;
 	transfer->release.arg = transfer;
@@ -524,18 +538,21 @@ finish_attempt(AepHttpTransfer *transfer, CURLcode code)
 	curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
 	curl_easy_getinfo(transfer->easy, CURLINFO_RETRY_AFTER, &retry_after);
 	exchange->status = (int) status;
-	exchange->sent = transfer->begun;
 	exchange->retry_after = Max(retry_after, 0);
 	exchange->reason = transfer->error[0] != '\0' ? transfer->error : curl_easy_strerror(code);
 	exchange->transient = false;
 
 	if (code == CURLE_OK)
+	{
 		exchange->outcome = AEP_HTTP_COMPLETE;
+		aep_fate_answer(&exchange->fate, exchange->status);
+		tell_fate(transfer);
+	}
 	else if (transfer->too_large)
 		exchange->outcome = AEP_HTTP_TOO_LARGE;
 	else if (transfer->no_memory || code == CURLE_OUT_OF_MEMORY)
 		exchange->outcome = AEP_HTTP_OUT_OF_MEMORY;
-	else if (transfer->begun)
+	else if (has_left(exchange))
 		exchange->outcome = AEP_HTTP_BROKEN;
 	else
 	{
@@ -566,10 +583,6 @@ pause_transfer(AepHttpTransfer *transfer)
 				(errmsg_internal("%s failed, attempt %d of %d: trying again in %d ms: %s",
 								 request->method, exchange->attempts, request->limits->max_attempts,
 								 (int) pause, exchange->reason)));
-	exchange->maybe_done |= aep_retry_maybe_done(exchange);
-	exchange->not_refused |= aep_retry_not_refused(exchange);
-	if (request->sent != NULL)
-		*request->sent = exchange->maybe_done; /* a refusal leaves nothing behind */
 	exchange->outcome = AEP_HTTP_PENDING;
 	transfer->resume_at = now + pause;
 	pausing++;

@@ -10,6 +10,7 @@
 #ifndef AEP_HTTP_H
 #define AEP_HTTP_H
 
+#include "http/fate.h"
 #include "json/buffer.h"
 
 typedef struct AepHttpHeader
@@ -47,7 +48,7 @@ typedef struct AepHttpRequest
 	const AepHttpLimits *limits;
 	AepHttpRepeat repeat;
 	int64 deadline; /* aep_http_now() time at which all attempts must have ended */
-	bool *sent;		/* set when an attempt may have reached the service; NULL: not needed */
+	AepFate *fate;	/* goes on from here, and is kept up to date; NULL: a request of its own */
 	bool in_batch;	/* one of many: rather wait for a stream than open a connection */
 } AepHttpRequest;
 
@@ -65,11 +66,9 @@ typedef struct AepHttpExchange
 {
 	/* result, valid once the outcome is not AEP_HTTP_PENDING */
 	AepHttpOutcome outcome;
-	int status;		  /* HTTP status; 0: no answer began */
-	bool sent;		  /* the last attempt may have reached the service */
-	bool maybe_done;  /* an earlier attempt may have been carried out */
-	bool not_refused; /* the same, or the service said that it failed: no sure refusal */
-	bool transient;	  /* not connected, for a reason that may pass */
+	int status;		/* HTTP status; 0: no answer began */
+	AepFate fate;	/* of what was asked for */
+	bool transient; /* not connected, for a reason that may pass */
 	int attempts;
 	int64 retry_after;		   /* seconds the service asks to wait; 0: it does not say */
 	bool retry_after_too_long; /* longer than the time that was left */

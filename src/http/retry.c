@@ -3,8 +3,7 @@
  *		The rules of repeating a request.
  *
  * Flow Service documents neither limits nor Retry-After; other services of
- * the platform answer 429, and its guide takes 5xx for overload.  A gateway's
- * 502 or 504 hides whether the service behind it has acted.
+ * the platform answer 429, and its guide takes 5xx for overload.
  */
 #include "postgres.h"
 
@@ -19,14 +18,15 @@
 static bool
 worth_repeating(const AepHttpExchange *exchange, AepHttpRepeat repeat)
 {
-	bool harmless = repeat == AEP_HTTP_REPEAT_HARMLESS;
+	if (exchange->fate.last >= AEP_FATE_FAILED && repeat != AEP_HTTP_REPEAT_HARMLESS)
+		return false;
 
 	switch (exchange->outcome)
 	{
 		case AEP_HTTP_NOT_CONNECTED:
 			return exchange->transient;
 		case AEP_HTTP_BROKEN:
-			return harmless;
+			return true;
 		case AEP_HTTP_COMPLETE:
 			break;
 		default:
@@ -36,11 +36,10 @@ worth_repeating(const AepHttpExchange *exchange, AepHttpRepeat repeat)
 	switch (exchange->status)
 	{
 		case 429: /* refused before any work was done */
-			return true;
 		case 502:
 		case 503:
 		case 504:
-			return harmless;
+			return true;
 		default:
 			return false;
 	}
@@ -76,20 +75,4 @@ aep_retry_pause(AepHttpExchange *exchange, AepHttpRepeat repeat, int max_attempt
 	if (exchange->retry_after > 0)
 		pause += exchange->retry_after * 1000;
 	return pause < time_left ? pause : -1;
-}
-
-bool
-aep_retry_maybe_done(const AepHttpExchange *exchange)
-{
-	if (exchange->outcome == AEP_HTTP_COMPLETE)
-		return exchange->status == 502 || exchange->status == 504;
-	return exchange->sent;
-}
-
-bool
-aep_retry_not_refused(const AepHttpExchange *exchange)
-{
-	if (exchange->outcome == AEP_HTTP_COMPLETE)
-		return exchange->status >= 500;
-	return exchange->sent;
 }

@@ -16,10 +16,4 @@
 extern int64 aep_retry_pause(AepHttpExchange *exchange, AepHttpRepeat repeat, int max_attempts,
 							 int64 time_left);
 
-/* The last attempt failed, but the service may have carried it out. */
-extern bool aep_retry_maybe_done(const AepHttpExchange *exchange);
-
-/* The same, or the service says that it failed: part of the way, perhaps. */
-extern bool aep_retry_not_refused(const AepHttpExchange *exchange);
-
 #endif /* AEP_RETRY_H */

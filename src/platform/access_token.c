@@ -10,7 +10,9 @@
 #include "postgres.h"
 
 #include "utils/hsearch.h"
+#include "utils/inval.h"
 #include "utils/memutils.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 #include "database/encoding.h"
@@ -34,7 +36,7 @@
 typedef struct CachedToken
 {
 	Oid umid;		   /* hash key */
-	uint64 generation; /* of the server it was fetched for */
+	uint64 credential; /* it was fetched with */
 	AepBuffer token;   /* empty: none */
 	int64 renew_at;	   /* aep_http_now() time */
 	TimestampTz fetched_at;
@@ -42,8 +44,42 @@ typedef struct CachedToken
 } CachedToken;
 
 static HTAB *cache = NULL;
+static bool mappings_changed = false; /* since forget_dropped() looked */
 
-/* The entry of a mapping, emptied if its server or mapping changed. */
+static void
+mapping_changed(Datum arg, int cacheid, uint32 hashvalue)
+{
+	mappings_changed = true;
+}
+
+static void
+create_cache(void)
+{
+	HASHCTL control = {.keysize = sizeof(Oid), .entrysize = sizeof(CachedToken)};
+
+	cache = hash_create("aep access tokens", 8, &control, HASH_ELEM | HASH_BLOBS);
+	CacheRegisterSyscacheCallback(USERMAPPINGOID, mapping_changed, (Datum) 0);
+}
+
+/* Nobody asks for the tokens of mappings that are gone. */
+static void
+forget_dropped(void)
+{
+	HASH_SEQ_STATUS status;
+	CachedToken *entry;
+
+	mappings_changed = false;
+	hash_seq_init(&status, cache);
+	while ((entry = hash_seq_search(&status)) != NULL)
+	{
+		if (SearchSysCacheExists1(USERMAPPINGOID, ObjectIdGetDatum(entry->umid)))
+			continue;
+		aep_buffer_free(&entry->token);
+		(void) hash_search(cache, &entry->umid, HASH_REMOVE, NULL);
+	}
+}
+
+/* The entry of a mapping, emptied if its credential changed; valid until the next call. */
 static CachedToken *
 find_entry(const AepServer *server)
 {
@@ -51,18 +87,16 @@ find_entry(const AepServer *server)
 	bool found;
 
 	if (cache == NULL)
-	{
-		HASHCTL control = {.keysize = sizeof(Oid), .entrysize = sizeof(CachedToken)};
-
-		cache = hash_create("aep access tokens", 8, &control, HASH_ELEM | HASH_BLOBS);
-	}
+		create_cache();
+	if (mappings_changed)
+		forget_dropped();
 	entry = hash_search(cache, &server->umid, HASH_ENTER, &found);
 	if (!found)
 		memset(&entry->token, 0, sizeof(entry->token));
-	if (!found || entry->generation != server->generation)
+	if (!found || entry->credential != server->credential)
 	{
 		aep_buffer_free(&entry->token);
-		entry->generation = server->generation;
+		entry->credential = server->credential;
 	}
 	return entry;
 }
@@ -169,10 +203,11 @@ exchange_token(const AepServer *server, TokenRequest *token_request, int64 deadl
 	return life;
 }
 
-/* Fetches a token into the entry; false: *error says why there is none. */
-static bool
-fetch_token(const AepServer *server, CachedToken *entry, int64 deadline, AepError *error)
+/* The entry with a new token; NULL: *error says why there is none. */
+static const CachedToken *
+fetch_token(const AepServer *server, int64 deadline, AepError *error)
 {
+	CachedToken *entry;
 	MemoryContext memory =
 		AllocSetContextCreate(CurrentMemoryContext, "aep token", ALLOCSET_SMALL_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(memory);
@@ -185,8 +220,9 @@ fetch_token(const AepServer *server, CachedToken *entry, int64 deadline, AepErro
 		MemoryContextSwitchTo(caller);
 		aep_error_copy(error);
 		MemoryContextDelete(memory);
-		return false;
+		return NULL;
 	}
+	entry = find_entry(server); /* while it was waited for, others may have asked */
 	aep_buffer_free(&entry->token);
 	entry->token = request->token;
 	request->token = (AepBuffer){0};
@@ -195,24 +231,14 @@ fetch_token(const AepServer *server, CachedToken *entry, int64 deadline, AepErro
 	entry->expires_at = TimestampTzPlusMilliseconds(entry->fetched_at, life);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(memory);
-	return true;
+	return entry;
 }
 
-const char *
-aep_access_token(const AepServer *server, int64 deadline)
+/* Of the mapping, or fetched; valid until the next call.  NULL: *error says why. */
+static const char *
+find_token(const AepServer *server, int64 deadline, AepError *error)
 {
-	AepError error;
-	const char *token = aep_access_token_try(server, deadline, &error);
-
-	if (token == NULL)
-		aep_error_raise(&error);
-	return token;
-}
-
-const char *
-aep_access_token_try(const AepServer *server, int64 deadline, AepError *error)
-{
-	CachedToken *entry;
+	const CachedToken *entry;
 
 	if (server->access_token != NULL)
 		return server->access_token;
@@ -225,10 +251,29 @@ aep_access_token_try(const AepServer *server, int64 deadline, AepError *error)
 				 errhint("Use ALTER USER MAPPING ... OPTIONS (ADD client_secret '...').")));
 
 	entry = find_entry(server);
-	if ((entry->token.len == 0 || entry->renew_at <= aep_http_now()) &&
-		!fetch_token(server, entry, deadline, error))
-		return NULL;
-	return entry->token.data;
+	if (entry->token.len == 0 || entry->renew_at <= aep_http_now())
+		entry = fetch_token(server, deadline, error);
+	return entry != NULL ? entry->token.data : NULL;
+}
+
+bool
+aep_access_token_append(const AepServer *server, int64 deadline, AepBuffer *to, AepError *error)
+{
+	const char *token = find_token(server, deadline, error);
+
+	if (token != NULL && !aep_buffer_append(to, token, strlen(token)))
+		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"),
+						errdetail("Could not copy the access token.")));
+	return token != NULL;
+}
+
+void
+aep_access_token_require(const AepServer *server, int64 deadline)
+{
+	AepError error;
+
+	if (find_token(server, deadline, &error) == NULL)
+		aep_error_raise(&error);
 }
 
 bool

@@ -12,16 +12,17 @@
 #include "platform/error.h"
 
 /*
- * The token to send; valid until the next call of a function of this file.
- * Fetches one if none is at hand that lives long enough, until "deadline"
- * (aep_http_now() time) at the latest.  Throws HV00J if the user mapping has
- * neither a token nor a client secret, 28000 if IMS refuses the credential,
- * and what error.c says of a failed exchange.
+ * Appends a copy of the token to send.  Fetches one if none is at hand that lives
+ * long enough, until "deadline" (aep_http_now() time) at the latest.  A failed
+ * exchange is no error: false, and *error says why, 28000 if IMS refuses the
+ * credential.  Throws HV00J if the user mapping has neither a token nor a client
+ * secret.
  */
-extern const char *aep_access_token(const AepServer *server, int64 deadline);
+extern bool aep_access_token_append(const AepServer *server, int64 deadline, AepBuffer *to,
+									AepError *error);
 
-/* The same, but a failed exchange is no error: NULL, and *error says why. */
-extern const char *aep_access_token_try(const AepServer *server, int64 deadline, AepError *error);
+/* Makes sure that a token is at hand; throws what keeps it from that. */
+extern void aep_access_token_require(const AepServer *server, int64 deadline);
 
 /*
  * The service refused this token.  True if another one can be had: it was

@@ -120,28 +120,33 @@ repeat_rule(const AepCall *call)
 }
 
 /*
- * The value of the Authorization header; NULL if there is no token.  A copy of
- * the token, since the kept one may be renewed by another call meanwhile.
+ * The value of the Authorization header; NULL if there is no token.  Another
+ * call may renew the kept one meanwhile; this one is the call's own.
  */
 static const char *
 prepare_authorization(AepCall *call)
 {
 	static const char scheme[] = "Bearer ";
-	const char *token = aep_access_token_try(call->server, call->deadline, &call->token_error);
 
-	if (token == NULL)
+	aep_buffer_free(&call->token);
+	if (!aep_buffer_append(&call->token, scheme, strlen(scheme)))
+		aep_call_out_of_memory();
+	if (!aep_access_token_append(call->server, call->deadline, &call->token, &call->token_error))
 	{
 		/* no error here: what the failure means is the caller's to settle */
 		call->no_token = true;
 		return NULL;
 	}
-	aep_buffer_free(&call->token);
-	if (!aep_buffer_append(&call->token, scheme, strlen(scheme)) ||
-		!aep_buffer_append(&call->token, token, strlen(token)))
-		aep_call_out_of_memory();
 	call->nsecrets = call->secrets.count;
 	aep_secrets_add(&call->secrets, call->token.data + strlen(scheme));
 	return call->token.data;
+}
+
+/* Of all attempts so far, with whatever token. */
+static AepFate *
+fate_of(AepCall *call)
+{
+	return call->pending != NULL ? aep_pending_fate(call->pending) : &call->own_fate;
 }
 
 static void
@@ -160,7 +165,7 @@ send_request(AepCall *call, const char *authorization)
 		.limits = &server->limits,
 		.repeat = repeat_rule(call),
 		.deadline = call->deadline,
-		.sent = call->pending != NULL ? aep_pending_sent(call->pending) : NULL,
+		.fate = fate_of(call),
 		.in_batch = call->in_batch,
 	};
 
@@ -188,23 +193,15 @@ aep_call_refuse(AepCall *call, const AepError *token_error)
 	call->token_error = *token_error;
 }
 
-/* With another token.  That the last attempt was refused says nothing of those before. */
+/* With another token. */
 static void
 start_again(AepCall *call)
 {
 	call->renewed = true;
-	call->maybe_done = call->exchange->maybe_done;
-	call->not_refused = call->exchange->not_refused;
 	call->secrets.count = call->nsecrets; /* the refused token is gone */
 	aep_http_end(call->exchange);
 	call->exchange = NULL;
-	if (call->pending != NULL)
-		*aep_pending_sent(call->pending) = call->maybe_done;
 	aep_call_start(call);
-	if (call->no_token)
-		return;
-	call->exchange->maybe_done |= call->maybe_done;
-	call->exchange->not_refused |= call->not_refused;
 }
 
 bool
@@ -252,7 +249,7 @@ settle_pending(AepCall *call, const AepError *error)
 {
 	if (call->pending == NULL)
 		return;
-	if (error->maybe_done)
+	if (error->fate >= AEP_FATE_OPEN)
 		aep_pending_unknown(call->pending);
 	else
 		aep_pending_forget(call->pending);
@@ -267,7 +264,7 @@ aep_call_succeeded(AepCall *call, AepError *error)
 	if (answer != NULL && answer->status / 100 == 2)
 		return true;
 	if (call->no_token)
-		aep_error_without_token(&call->context, &call->token_error, call->not_refused, error);
+		aep_error_without_token(&call->context, &call->token_error, fate_of(call), error);
 	else
 		aep_error_from_exchange(&call->context, call->exchange, error);
 	settle_pending(call, error);

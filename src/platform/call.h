@@ -46,9 +46,8 @@ typedef struct AepCall
 	const char *path;
 	int64 deadline; /* aep_http_now() time by which all of it must end; 0: not begun */
 	AepBuffer token;
+	AepFate own_fate; /* of what it asks for, if nothing is pending */
 	bool renewed;	  /* the access token was, for this call */
-	bool maybe_done;  /* before that, an attempt may have been carried out, */
-	bool not_refused; /* or was not surely refused */
 	bool no_token;	  /* there is none to be had: it was not sent, or not again */
 	AepError token_error;
 	int nsecrets; /* without the token */

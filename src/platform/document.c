@@ -156,13 +156,13 @@ aep_document_string(const char *data, size_t len)
 }
 
 void
-aep_document_push_member(JsonbParseState **state, const char *name, const char *value)
+aep_document_push_member(JsonbInState *state, const char *name, const char *value)
 {
 	JsonbValue item = string_value(decode(name, strlen(name)));
 
-	pushJsonbValue(state, WJB_KEY, &item);
+	aep_push_jsonb(state, WJB_KEY, &item);
 	item = string_value(decode(value, strlen(value)));
-	pushJsonbValue(state, WJB_VALUE, &item);
+	aep_push_jsonb(state, WJB_VALUE, &item);
 }
 
 Jsonb *

@@ -11,6 +11,7 @@
 #include "datatype/timestamp.h"
 #include "utils/jsonb.h"
 
+#include "compat.h"
 #include "http/http.h"
 
 /*
@@ -36,7 +37,7 @@ extern int aep_document_length(JsonbContainer *array);
 extern Jsonb *aep_document_string(const char *data, size_t len);
 
 /* Adds a member to an object being built; the value likewise. */
-extern void aep_document_push_member(JsonbParseState **state, const char *name, const char *value);
+extern void aep_document_push_member(JsonbInState *state, const char *name, const char *value);
 
 /* A copy in which the member at the path, if it is there, is this text. */
 extern Jsonb *aep_document_replace(Jsonb *document, const char *const *path, int depth,

@@ -7,7 +7,6 @@
 #include "lib/stringinfo.h"
 
 #include "database/encoding.h"
-#include "http/retry.h"
 #include "json/answer.h"
 #include "json/reply.h"
 #include "platform/error.h"
@@ -131,6 +130,7 @@ static bool
 scope_fits(RuleScope scope, const AepErrorContext *context, const AepHttpExchange *exchange)
 {
 	bool change = is_change(context);
+	const AepFate *fate = &exchange->fate;
 
 	switch (scope)
 	{
@@ -139,12 +139,12 @@ scope_fits(RuleScope scope, const AepErrorContext *context, const AepHttpExchang
 		case TOKEN_REQUEST:
 			return context->token_request;
 		case SENT_CHANGE:
-			return change && exchange->sent;
+			return change && fate->last == AEP_FATE_OPEN;
 		case FAILED_CHANGE:
-			return change && exchange->status >= 500 &&
-				   (exchange->maybe_done || aep_retry_maybe_done(exchange));
+			return change && fate->last >= AEP_FATE_FAILED &&
+				   aep_fate_verdict(fate) >= AEP_FATE_OPEN;
 		case REFUSED_LATER:
-			return change && exchange->not_refused && exchange->status < 500;
+			return change && fate->last < AEP_FATE_FAILED && aep_fate_unsure_before(fate);
 	}
 	return false;
 }
@@ -236,17 +236,17 @@ aep_error_token_refused(const AepHttpExchange *exchange)
 }
 
 /*
- * Whether the request may have been carried out.  A service that failed may have
- * failed after the change; what a POST was to create counts as not created then.
+ * What became of a change.  A service that failed may have failed after the
+ * change; what a POST was to create counts as not created then.
  */
-static bool
-maybe_done(const AepErrorContext *context, int sqlstate)
+static AepFateState
+fate_of_change(const AepErrorContext *context, const AepFate *fate)
 {
-	if (!is_change(context))
-		return false;
-	return sqlstate == ERRCODE_TRANSACTION_RESOLUTION_UNKNOWN ||
-		   sqlstate == ERRCODE_PROGRAM_LIMIT_EXCEEDED || sqlstate == ERRCODE_OUT_OF_MEMORY ||
-		   (sqlstate == ERRCODE_SYSTEM_ERROR && strcmp(context->method, "POST") != 0);
+	AepFateState verdict = is_change(context) ? aep_fate_verdict(fate) : AEP_FATE_NOTHING;
+
+	if (verdict == AEP_FATE_FAILED && strcmp(context->method, "POST") != 0)
+		return AEP_FATE_OPEN;
+	return verdict;
 }
 
 void
@@ -267,7 +267,7 @@ aep_error_from_exchange(const AepErrorContext *context, AepHttpExchange *exchang
 						? answer_detail(context, exchange, &service)
 						: failure_detail(context, exchange);
 	error->hint = rule->hint;
-	error->maybe_done = maybe_done(context, rule->sqlstate);
+	error->fate = fate_of_change(context, &exchange->fate);
 	if (rule->sqlstate == ERRCODE_TRANSACTION_RESOLUTION_UNKNOWN)
 		return; /* nothing matters more than that hint */
 	if (exchange->retry_after_too_long)
@@ -293,8 +293,8 @@ aep_error_not_understood(const AepErrorContext *context, AepHttpExchange *exchan
 					 shown(context->secrets, exchange->body.data, exchange->body.len));
 	else
 		error->detail = psprintf("The answer with HTTP status %d %s.", exchange->status, why);
-	error->maybe_done = is_change(context);
-	error->hint = error->maybe_done ? UNKNOWN_HINT : NULL;
+	error->fate = is_change(context) ? AEP_FATE_OPEN : AEP_FATE_NOTHING;
+	error->hint = is_change(context) ? UNKNOWN_HINT : NULL;
 }
 
 void
@@ -306,16 +306,16 @@ aep_error_token_not_understood(const AepErrorContext *context, AepHttpExchange *
 							  context->action, context->server);
 	error->detail = psprintf("The answer with HTTP status %d %s.", exchange->status, why);
 	error->hint = NULL;
-	error->maybe_done = false;
+	error->fate = AEP_FATE_NOTHING;
 }
 
 void
 aep_error_without_token(const AepErrorContext *context, const AepError *token_error,
-						bool not_refused, AepError *error)
+						const AepFate *fate, AepError *error)
 {
 	*error = *token_error;
 	aep_error_copy(error);
-	if (!not_refused || !is_change(context))
+	if (!is_change(context) || aep_fate_verdict(fate) < AEP_FATE_FAILED)
 		return;
 	error->sqlstate = ERRCODE_TRANSACTION_RESOLUTION_UNKNOWN;
 	error->message = psprintf("could not %s on server \"%s\": the outcome is unknown",
@@ -324,7 +324,7 @@ aep_error_without_token(const AepErrorContext *context, const AepError *token_er
 		psprintf("An attempt may have been carried out, and no further one was made: %s.",
 				 token_error->message);
 	error->hint = UNKNOWN_HINT;
-	error->maybe_done = true;
+	error->fate = AEP_FATE_OPEN;
 }
 
 void

@@ -26,7 +26,7 @@ typedef struct AepError
 	const char *message;
 	const char *detail; /* or NULL */
 	const char *hint;	/* or NULL */
-	bool maybe_done;	/* the change that was asked for may have been made all the same */
+	AepFateState fate;	/* of the change that was asked for; from AEP_FATE_OPEN on it may be made */
 } AepError;
 
 /*
@@ -62,7 +62,7 @@ extern bool aep_error_token_refused(const AepHttpExchange *exchange);
  * surely refused that leaves the outcome unknown: 08007.
  */
 extern void aep_error_without_token(const AepErrorContext *context, const AepError *token_error,
-									bool not_refused, AepError *error);
+									const AepFate *fate, AepError *error);
 
 /* Copies the texts into the current context. */
 extern void aep_error_copy(AepError *error);

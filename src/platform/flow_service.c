@@ -43,7 +43,7 @@ void
 aep_flow_check_access(const AepServer *server)
 {
 	aep_option_check_complete(server);
-	(void) aep_access_token(server, aep_http_now() + server->limits.request_timeout);
+	aep_access_token_require(server, aep_http_now() + server->limits.request_timeout);
 }
 
 AepCall *
@@ -238,7 +238,7 @@ aep_flow_delete_connection(const AepServer *server, const char *id)
 	answer = aep_call_answer(call);
 
 	/* an attempt whose answer was lost, or said otherwise, has done it */
-	if (answer != NULL && answer->status == 404 && answer->not_refused)
+	if (answer != NULL && answer->status == 404 && aep_fate_unsure_before(&answer->fate))
 	{
 		aep_call_end(call);
 		return;

@@ -40,8 +40,7 @@ struct AepPending
 {
 	dlist_node node;
 	int level;	  /* transaction nesting level it belongs to */
-	bool sent;	  /* the request may have reached the service */
-	bool created; /* it is there, whether its id is known or not */
+	AepFate fate; /* of its creation */
 	bool logged;  /* its end is in the server log already */
 	char id[37];  /* "" while not known */
 	int encoding; /* of a client that can be sent the texts; -1: none is known */
@@ -126,7 +125,7 @@ append_entry(const AepPending *entry)
 			   entry->kind, name);
 	else
 		append(report_detail, sizeof(report_detail), "%s%s \"%s\" (%s)", lead, entry->kind, name,
-			   entry->created ? "id unknown" : "outcome unknown");
+			   aep_fate_verdict(&entry->fate) == AEP_FATE_DONE ? "id unknown" : "outcome unknown");
 }
 
 /* Tells of all entries of this nesting level and deeper, and forgets them. */
@@ -146,7 +145,7 @@ report_lost(int level, const char *what)
 		if (entry->level < level)
 			continue;
 		dlist_delete(&entry->node);
-		if (!entry->sent)
+		if (aep_fate_verdict(&entry->fate) < AEP_FATE_OPEN)
 			continue;
 		if (entry->id[0] == '\0')
 			log_unknown(entry);
@@ -325,17 +324,15 @@ aep_pending_register(const char *kind, const char *collection, const char *name,
 	return entry;
 }
 
-bool *
-aep_pending_sent(AepPending *pending)
+AepFate *
+aep_pending_fate(AepPending *pending)
 {
-	return &pending->sent;
+	return &pending->fate;
 }
 
 void
 aep_pending_created(AepPending *pending, const char *id)
 {
-	pending->sent = true;
-	pending->created = true;
 	if (id != NULL)
 		strlcpy(pending->id, id, sizeof(pending->id));
 	ereport(LOG_SERVER_ONLY,
@@ -348,7 +345,7 @@ aep_pending_created(AepPending *pending, const char *id)
 void
 aep_pending_unknown(AepPending *pending)
 {
-	pending->sent = true;
+	aep_fate_doubt(&pending->fate);
 	log_unknown(pending);
 }
 

@@ -10,7 +10,7 @@
 #ifndef AEP_PENDING_H
 #define AEP_PENDING_H
 
-#include <stdbool.h>
+#include "http/fate.h"
 
 typedef struct AepPending AepPending;
 
@@ -25,15 +25,15 @@ extern AepPending *aep_pending_register(const char *kind, const char *collection
 										const char *server);
 
 /*
- * The flag to set once the request may have reached the service.  While it is
- * false the entry is not reported.
+ * The fate of its creation, for the request to keep up to date.  Only what may
+ * have been created is reported.
  */
-extern bool *aep_pending_sent(AepPending *pending);
+extern AepFate *aep_pending_fate(AepPending *pending);
 
 /* The object exists; logs its id.  An id that is not known: NULL. */
 extern void aep_pending_created(AepPending *pending, const char *id);
 
-/* No answer, and none will come; logs the name. */
+/* No answer that is understood, and none will come; logs the name. */
 extern void aep_pending_unknown(AepPending *pending);
 
 /* Not created, as far as can be told: it was not sent, or the service says so. */

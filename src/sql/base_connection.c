@@ -18,11 +18,11 @@
 /* behind those that describe the connection */
 #define ARG_SERVER AEP_CONNECTION_ARGUMENTS
 
-AEP_SQL_FUNCTION(aep_base_connection_request);
+AEP_SQL_FUNCTION(aep_base_connection_request_2_0);
 
 /* The body that aep.create_base_connection() would send, secrets masked. */
 Datum
-aep_base_connection_request(PG_FUNCTION_ARGS)
+aep_base_connection_request_2_0(PG_FUNCTION_ARGS)
 {
 	AepHiddenStatement hidden;
 	AepBaseConnection connection;
@@ -38,11 +38,11 @@ aep_base_connection_request(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(request);
 }
 
-AEP_SQL_FUNCTION(aep_create_base_connection);
+AEP_SQL_FUNCTION(aep_create_base_connection_2_0);
 
 /* Creates a base connection -> (id, etag) */
 Datum
-aep_create_base_connection(PG_FUNCTION_ARGS)
+aep_create_base_connection_2_0(PG_FUNCTION_ARGS)
 {
 	const AepServer *server;
 	AepHiddenStatement hidden;

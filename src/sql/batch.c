@@ -63,11 +63,11 @@ typedef struct Batch
 	AepError token_error; /* says why */
 } Batch;
 
-AEP_SQL_FUNCTION(aep_base_connection_spec);
+AEP_SQL_FUNCTION(aep_base_connection_spec_2_0);
 
 /* aep.base_connection_spec(<arguments of create>) -> its row */
 Datum
-aep_base_connection_spec(PG_FUNCTION_ARGS)
+aep_base_connection_spec_2_0(PG_FUNCTION_ARGS)
 {
 	AepRow row;
 
@@ -296,11 +296,11 @@ wait_for_items(Batch *batch)
 		(void) aep_http_step(pause > 0 ? (long) pause : -1);
 }
 
-AEP_SQL_FUNCTION(aep_create_base_connections);
+AEP_SQL_FUNCTION(aep_create_base_connections_2_0);
 
 /* aep.create_base_connections(specs, server) -> one row for each spec */
 Datum
-aep_create_base_connections(PG_FUNCTION_ARGS)
+aep_create_base_connections_2_0(PG_FUNCTION_ARGS)
 {
 	AepHiddenStatement hidden;
 	ArrayType *specs;

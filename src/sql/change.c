@@ -297,11 +297,11 @@ ensure_connection(const AepServer *server, const AepBaseConnection *wanted,
 	return "unchanged";
 }
 
-AEP_SQL_FUNCTION(aep_ensure_base_connection);
+AEP_SQL_FUNCTION(aep_ensure_base_connection_2_0);
 
 /* Creates what is missing, updates what differs -> (id, etag, action) */
 Datum
-aep_ensure_base_connection(PG_FUNCTION_ARGS)
+aep_ensure_base_connection_2_0(PG_FUNCTION_ARGS)
 {
 	const AepServer *server;
 	AepHiddenStatement hidden;

@@ -233,7 +233,7 @@ create_connection(const AepServer *server, const AepBaseConnection *connection,
 		aep_procedure_commit();
 		return;
 	}
-	if (!error.maybe_done)
+	if (error.fate < AEP_FATE_OPEN)
 	{
 		problem = take_back(grants, connection->username);
 		if (problem != NULL)

@@ -342,7 +342,7 @@ answer_body(AepCall *call)
 static void
 push_header(const char *name, const char *value, void *arg)
 {
-	JsonbParseState **state = arg;
+	JsonbInState *state = arg;
 
 	aep_document_push_member(state, asc_tolower(name, strlen(name)), value);
 }
@@ -350,11 +350,12 @@ push_header(const char *name, const char *value, void *arg)
 static Jsonb *
 answer_headers(AepCall *call)
 {
-	JsonbParseState *state = NULL;
+	JsonbInState state = {0};
 
-	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	aep_push_jsonb(&state, WJB_BEGIN_OBJECT, NULL);
 	aep_http_each_header(call->exchange, push_header, &state);
-	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+	aep_push_jsonb(&state, WJB_END_OBJECT, NULL);
+	return JsonbValueToJsonb(state.result);
 }
 
 AEP_SQL_FUNCTION(aep_request);

@@ -142,58 +142,6 @@ sub _quoted
 	return "'$text'";
 }
 
-=item told_login(fake, id)
-
-The database login that Experience Platform has for a connection, from the
-record of the fake (which needs --record-secrets): { username, password }, and
-all params but those of a connection string.  That of the last request that was
-carried out; undef if there is none.
-
-=cut
-
-sub told_login
-{
-	my ($fake, $id) = @_;
-	my $told = $fake->{told} //= { seen => 0, params => {} };
-
-	# what was looked at before is not decoded again
-	foreach my $request ($fake->requests($told->{seen}))
-	{
-		$told->{seen}++;
-		next unless ($request->{collection} // '') eq 'connections';
-		if ($request->{kind} eq 'POST' && $request->{created})
-		{
-			$told->{params}{ $request->{created} } = $request->{body}{auth}{params};
-		}
-		elsif ($request->{kind} =~ /^(?:PATCH|LATE)$/ && _carried_out($request))
-		{
-			my ($patched) = $request->{path} =~ m{([^/]+)/?$};
-			foreach my $operation (@{ $request->{body} })
-			{
-				$told->{params}{$patched} = $operation->{value} if $operation->{path} eq '/auth/params';
-				$told->{params}{$patched} = $operation->{value}{params} if $operation->{path} eq '/auth';
-			}
-		}
-	}
-
-	my %params = %{ $told->{params}{$id} // return undef };
-	return \%params unless exists $params{connectionString};
-	my %part = map { /^(\w+)=(.*)$/s ? (lc $1 => $2) : () } split /;/, $params{connectionString};
-	return { username => $part{uid}, password => $part{password} };
-}
-
-# Whether the fake did what the request asked for, whatever it answered.
-sub _carried_out
-{
-	my ($request) = @_;
-
-	# a stale etag is found before any fault
-	return 0 if $request->{status} == 412;
-	return 0 if $request->{fault} && $request->{name} =~ /\blate=/;
-	return $1 if $request->{fault} && $request->{name} =~ /\bprocessed=([01])\b/;
-	return $request->{status} < 300;
-}
-
 =item create_server(node, fake, option => value...)
 
 The server "aep" and a user mapping for the superuser, leading to the fake.

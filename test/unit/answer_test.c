@@ -1,7 +1,7 @@
 /*
  * answer_test.c
  *		Tests of answer.c, and that cJSON takes what passes it just if it is JSON.
- *		Whether PostgreSQL does too is for t/027_answers.pl to see.
+ *		Whether PostgreSQL does too is for t/041_answers.pl to see.
  */
 #include <stdlib.h>
 
