@@ -104,6 +104,15 @@ is_deeply(
 	'setup with another password: it was sent');
 unlike(slurp_file($node->logfile), qr/secret/, 'setup: no secret is in the log');
 
+$ENV{AEP_DB_LOGIN} = 'shop_reader';
+$run = run_script('setup.sql', 'shop');
+like($run->{out}, qr/^$setup\|updated$/m, 'setup with another login: updated');
+delete $ENV{AEP_DB_LOGIN};
+$run = run_script('setup.sql', 'shop');
+like($run->{out}, qr/^$setup\|unchanged$/m, 'setup without one: it stays');
+is($node->safe_psql('shop', "SELECT entity #>> '{auth,params,username}' FROM aep.connection('$setup')"),
+	'shop_reader', 'setup without one: also over there');
+
 delete $ENV{AEP_API_KEY};
 $run = run_script('setup.sql', 'shop');
 is($run->{status}, 3, 'setup without a needed setting fails');

@@ -173,6 +173,9 @@ foreach my $arguments ("username => 'u', password => 'p'", "ssl_mode => 'Require
 {
 	fails("managed: $arguments", '55000', ensure("name => 'managed basic', $arguments"), 1);
 }
+query("CALL aep.create_ingest_role('aep_named', '{public}', host => 'far.example.com')");
+is(value("SELECT connection_name FROM aep.ingest_role_status() WHERE role_name = 'aep_named'"),
+	'PostgreSQL crm at far.example.com:5432', 'the default name of a managed one holds its address');
 does('managed, as it is', "name => 'managed basic'", 'unchanged');
 AepTest::close_session($session);
 

@@ -19,15 +19,15 @@
 \getenv client_secret AEP_CLIENT_SECRET
 \getenv db_password AEP_DB_PASSWORD
 
--- These have defaults.
-\set login aep_reader
-\getenv login AEP_DB_LOGIN
+-- This has a default.
 \set schema public
 \getenv schema AEP_DB_SCHEMA
 
--- What of these is not set stays as it is, and has the extension's defaults at
--- first.  The default name holds host and port, so that no other server's
--- connection has it.
+-- What of these is not set stays as it is, and has a default at first: the login
+-- aep_reader, for the rest the extension's.  The default name holds host and
+-- port, so that no other server's connection has it.
+\set login ''
+\getenv login AEP_DB_LOGIN
 \set name ''
 \getenv name AEP_CONNECTION_NAME
 \set ssl_mode ''
@@ -58,6 +58,10 @@ WHERE wanted.value <> '' AND wanted.value IS DISTINCT FROM present.option_value
 \gexec
 
 -- The login of Experience Platform, which may read one schema.
+SELECT coalesce(nullif(:'login', ''), max(option_value), 'aep_reader') AS login
+FROM pg_user_mappings, pg_options_to_table(umoptions)
+WHERE srvname = 'aep' AND usename = current_user AND option_name = 'username'
+\gset
 SELECT format('CREATE ROLE %I LOGIN CONNECTION LIMIT 10', :'login')
 WHERE to_regrole(quote_ident(:'login')) IS NULL
 \gexec
