@@ -76,6 +76,13 @@ extern char *pg_be_scram_build_secret(const char *password);
 #define aep_may_alter_role(roleid, target) has_createrole_privilege(roleid)
 #endif
 
+/* What a role is granted it has at once: before 16 that is the member's affair. */
+#if PG_VERSION_NUM >= 160000
+#define AEP_WITH_INHERIT " WITH INHERIT TRUE"
+#else
+#define AEP_WITH_INHERIT ""
+#endif
+
 /*
  * A wait-event set that lives until FreeWaitEventSet(): before 17 it belongs
  * to a memory context, since then to a resource owner, or to none.

@@ -25,6 +25,9 @@ extern void aep_endpoint_get(const AepServer *server, AepEndpoint *endpoint);
 /* Whether host and port are those that aep_endpoint_get() finds. */
 extern bool aep_endpoint_is_own(const AepServer *server, const char *host, int port);
 
+/* The same in every session: not by how this one came in. */
+extern void aep_endpoint_get_lasting(const AepServer *server, AepEndpoint *endpoint);
+
 /*
  * Raises a WARNING if Experience Platform, which connects from outside, cannot
  * reach the host: loopback, link-local and private addresses, a name without a

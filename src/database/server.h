@@ -51,4 +51,7 @@ typedef struct AepServer
  */
 extern const AepServer *aep_server_get(const char *name, bool missing_mapping_ok);
 
+/* The same, but NULL if there is no such server of ours that the caller may use. */
+extern const AepServer *aep_server_find(const char *name);
+
 #endif /* AEP_SERVER_H */

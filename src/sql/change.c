@@ -10,11 +10,14 @@
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "storage/lock.h"
+#include "utils/builtins.h"
 
 #include "compat.h"
 #include "database/endpoint.h"
 #include "database/hidden_statement.h"
 #include "database/login.h"
+#include "ingest/role.h"
+#include "ingest/state.h"
 #include "platform/document.h"
 #include "platform/flow_service.h"
 #include "platform/pages.h"
@@ -215,8 +218,15 @@ Datum
 aep_delete_connection(PG_FUNCTION_ARGS)
 {
 	const AepServer *server = aep_server_get(aep_argument_server(fcinfo, 1), false);
+	const char *id = aep_argument_uuid_required(fcinfo, 0, "id");
+	const char *role_name = aep_ingest_role_of(id);
 
-	aep_flow_delete_connection(server, aep_argument_uuid_required(fcinfo, 0, "id"));
+	aep_flow_delete_connection(server, id);
+	if (role_name != NULL && aep_ingest_role_may_see(role_name))
+		ereport(WARNING, (errmsg("the roles of connection %s stay", id),
+						  errdetail("Ingest role \"%s\" and its logins were made for it.", role_name),
+						  errhint("CALL aep.drop_ingest_role(%s) takes them away.",
+								  quote_literal_cstr(role_name))));
 	PG_RETURN_VOID();
 }
 
