@@ -50,6 +50,7 @@ typedef struct AepHttpTransfer
 	AepRoute route;
 	int64 resume_at; /* aep_http_now() time; -1: not pausing */
 	AepHead head;
+	const void *connection; /* that it went out on, for aep_tls_flooded() */
 	bool too_large;
 	bool no_memory;
 	bool unclean; /* the connection was: it did not leave */
@@ -324,7 +325,7 @@ request_begins(void *arg, char *ip, char *local_ip, int port, int local_port)
 		transfer->unclean = true;
 		return CURL_PREREQFUNC_ABORT;
 	}
-	aep_tls_allow(transfer->easy, most_input(transfer));
+	transfer->connection = aep_tls_allow(transfer->easy, most_input(transfer));
 	aep_fate_leave(&transfer->exchange.fate);
 	tell_fate(transfer);
 	return CURL_PREREQFUNC_OK;
@@ -361,6 +362,7 @@ start_attempt(AepHttpTransfer *transfer)
 	transfer->exchange.body.len = 0;
 	transfer->exchange.refusal = NULL;
 	transfer->head = (AepHead){0};
+	transfer->connection = NULL;
 	aep_fate_begin(&transfer->exchange.fate);
 	tell_fate(transfer);
 	transfer->error[0] = '\0';
@@ -463,7 +465,7 @@ finish_attempt(AepHttpTransfer *transfer, CURLcode code)
 		aep_fate_answer(&exchange->fate, exchange->status);
 		tell_fate(transfer);
 	}
-	else if (transfer->too_large || (aep_tls_flooded() && has_left(exchange)))
+	else if (transfer->too_large || aep_tls_flooded(transfer->connection))
 		exchange->outcome = AEP_HTTP_TOO_LARGE;
 	else if (exchange->refusal != NULL)
 		exchange->outcome = has_left(exchange) ? AEP_HTTP_REFUSED : AEP_HTTP_NOT_CONNECTED;
@@ -578,7 +580,6 @@ aep_http_step(long max_ms)
 
 	if (pause >= 0 && (max_ms < 0 || pause < max_ms))
 		max_ms = pause;
-	aep_tls_forget_flood();
 	code = aep_wait_step(multi, max_ms);
 	ended = collect_finished();
 	if (code != CURLM_OK)

@@ -32,7 +32,9 @@
 #define MAX_ALLOWANCES 256
 
 static int64 bytes_of_call = 0;
-static bool flooded = false;
+
+/* The last connection that had to be ended; nothing to look into: it may be gone. */
+static const BIO *flooded = NULL;
 
 bool
 aep_tls_is_known(void)
@@ -90,7 +92,7 @@ input_read(BIO *input, int operation, const char *data, size_t len, int argi, lo
 		return result;
 	if (allowance(input) <= 0)
 	{
-		flooded = true;
+		flooded = input;
 		BIO_clear_retry_flags(input);
 		return -1;
 	}
@@ -111,6 +113,8 @@ handshake_begins(const SSL *ssl, int where, int result)
 
 	if ((where & SSL_CB_HANDSHAKE_START) == 0 || BIO_get_callback_ex(input) == input_read)
 		return;
+	if (flooded == input)
+		flooded = NULL; /* another one in its place */
 	set_allowance(input, HANDSHAKE_BYTES);
 	BIO_set_callback_ex(input, input_read);
 }
@@ -151,7 +155,7 @@ connection_of(CURL *easy)
 	return info->internals;
 }
 
-void
+const void *
 aep_tls_allow(CURL *easy, int64 bytes)
 {
 	SSL *ssl = connection_of(easy);
@@ -159,24 +163,19 @@ aep_tls_allow(CURL *easy, int64 bytes)
 	int64 left = 0;
 
 	if (input == NULL || BIO_get_callback_ex(input) != input_read)
-		return;
+		return NULL;
 	bytes = Min(bytes, INTPTR_MAX / MAX_ALLOWANCES);
 	/* what others on the connection have not used yet */
 	if (aep_tls_is_framed(easy))
 		left = Min(Max(allowance(input), 0), (MAX_ALLOWANCES - 1) * bytes);
 	set_allowance(input, (intptr_t) (left + bytes));
+	return input;
 }
 
 bool
-aep_tls_flooded(void)
+aep_tls_flooded(const void *connection)
 {
-	return flooded;
-}
-
-void
-aep_tls_forget_flood(void)
-{
-	flooded = false;
+	return connection != NULL && connection == flooded;
 }
 
 bool

@@ -27,13 +27,13 @@ extern void aep_tls_call_begins(void);
 /*
  * For CURLOPT_PREREQFUNCTION: how many bytes may come in on the connection for
  * the request that goes out next, all that is below HTTP included.  Over
- * HTTP/2 the requests of one connection add up.
+ * HTTP/2 the requests of one connection add up.  The result stands for the
+ * connection, and points to nothing; NULL: nothing is counted.
  */
-extern void aep_tls_allow(CURL *easy, int64 bytes);
+extern const void *aep_tls_allow(CURL *easy, int64 bytes);
 
-/* Whether a connection had to be ended since aep_tls_forget_flood(), for more came in. */
-extern bool aep_tls_flooded(void);
-extern void aep_tls_forget_flood(void);
+/* Whether that connection was the last one that had to be ended, for more came in. */
+extern bool aep_tls_flooded(const void *connection);
 
 /*
  * For CURLOPT_PREREQFUNCTION: whether the connection speaks HTTP/2, where each
