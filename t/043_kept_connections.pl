@@ -51,7 +51,7 @@ AepTest::create_server($node, $fake, @common, server => 'http2', base_url => $fa
 AepTest::create_server($node, $fake, @common, server => 'own_ca', ca_file => $ca_file);
 AepTest::create_server($node, $fake, @common,
 	server => 'moving',
-	base_url => $fake->url('http') =~ s/127\.0\.0\.1/localhost/r);
+	base_url => $fake->url =~ s/127\.0\.0\.1/moved.test/r);
 my $session = AepTest::open_session($node);
 
 sub create
@@ -162,6 +162,24 @@ copy($fake->ca_file, $ca_file) or die "copy: $!";
 move_world(60);
 like(create('trusted again', 'own_ca'), qr/^$uuid$/, 'nor is it distrusted for ever')
   or diag $session->{err};
+
+# Then the addresses: nobody listens at the new one.
+like(create('here', 'moving'), qr/^$uuid$/, 'the name leads to the fake') or diag $session->{err};
+$before = connection();
+$address = '127.0.0.9';
+move_world(20);
+like(create('here', 'moving'), qr/^$uuid$/, 'for a moment it is still');
+is(connection(), $before, 'where it was');
+foreach (1, 2)
+{
+	move_world(20);
+	create('here no more', 'moving');
+}
+is(create('here no more', 'moving'), '', 'a name that leads elsewhere');
+like($session->{err}, qr/^ERROR:  08001: .*\nDETAIL:  .*moved\.test/m, 'is followed a minute later');
+$address = '127.0.0.1';
+move_world(60);
+like(create('here again', 'moving'), qr/^$uuid$/, 'and back') or diag $session->{err};
 
 AepTest::close_session($session);
 done_testing();

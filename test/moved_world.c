@@ -2,9 +2,9 @@
  * moved_world.c
  *		A clock and a resolver that a test moves, for LD_PRELOAD.
  *
- * The file that MOVED_WORLD names holds a number of seconds and an address.  All
- * clocks but the calendar's are so many seconds ahead, and "moved.test" has that
- * address.
+ * The file that MOVED_WORLD names holds a number of seconds and an address.  The
+ * clocks that libcurl looks at, time() and those that count from some start, are
+ * so many seconds ahead, and "moved.test" has that address.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -45,6 +45,19 @@ clock_gettime(clockid_t id, struct timespec *now)
 	if (id != CLOCK_REALTIME)
 		now->tv_sec += read_world(address);
 	return result;
+}
+
+time_t
+time(time_t *result)
+{
+	struct timespec now;
+	char address[64];
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	now.tv_sec += read_world(address);
+	if (result != NULL)
+		*result = now.tv_sec;
+	return now.tv_sec;
 }
 
 int
