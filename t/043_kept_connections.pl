@@ -138,9 +138,32 @@ sub create_two
 		"SELECT string_agg(coalesce(id::text, sqlstate), ' ' ORDER BY ordinal) FROM aep.create_base_connections("
 		  . "ARRAY[aep.base_connection_spec(name => '$what $first'), aep.base_connection_spec(name => 'another $second')], 'http2')");
 }
+
+sub create_one
+{
+	my ($what, $id) = @_;
+
+	return AepTest::run_sql($session,
+		"SELECT coalesce(id::text, sqlstate) FROM aep.create_base_connections("
+		  . "ARRAY[aep.base_connection_spec(name => '$what $id')], 'http2')");
+}
 is(create_two('one', @ids[ 0, 1 ]), "@ids[0, 1]", 'HTTP/2: two');
 unlike(create_two('unasked', @ids[ 2, 3 ]), qr/$unasked/, 'HTTP/2: an answer that nobody asked for');
 is(create_two('one', @ids[ 4, 5 ]), "@ids[4, 5]", 'HTTP/2: the next two have their own');
+
+# What comes in on an idle one of HTTP/2 may be its end: it is not used again, nor
+# left for the next request to meet.
+my $pid = AepTest::run_sql($session, 'SELECT pg_backend_pid()');
+foreach my $how ('restless', 'leaving')
+{
+	is(create_two('one', @ids[ 0, 1 ]), "@ids[0, 1]", "$how: two before");
+	my $sockets = AepTest::sockets_of($pid);
+	is(create_one($how, $ids[2]), $ids[2], "$how: one that upsets the connection");
+	AepTest::run_sql($session, 'SELECT pg_sleep(0.1)');
+	is(create_two('one', @ids[ 3, 4 ]), "@ids[3, 4]", "$how: two after it");
+	is(create_two('one', @ids[ 5, 6 ]), "@ids[5, 6]", "$how: and two more");
+	is(AepTest::sockets_of($pid), $sockets, "$how: over one connection");
+}
 
 # A session that calls all the time sees what has changed within a minute.  First
 # the authorities: the file is another one now.

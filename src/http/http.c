@@ -323,6 +323,8 @@ request_begins(void *arg, char *ip, char *local_ip, int port, int local_port)
 	if (!is_clean(transfer, local_port))
 	{
 		transfer->unclean = true;
+		/* one of HTTP/2 would stay, for the next request to meet it */
+		curl_easy_setopt(transfer->easy, CURLOPT_FORBID_REUSE, 1L);
 		return CURL_PREREQFUNC_ABORT;
 	}
 	transfer->connection = aep_tls_allow(transfer->easy, most_input(transfer));
@@ -358,6 +360,7 @@ start_attempt(AepHttpTransfer *transfer)
 
 	AEP_SETOPT(transfer->easy, CURLOPT_TIMEOUT_MS, (long) Max(left, 1));
 	AEP_SETOPT(transfer->easy, CURLOPT_FRESH_CONNECT, transfer->unclean ? 1L : 0L);
+	AEP_SETOPT(transfer->easy, CURLOPT_FORBID_REUSE, 0L);
 	transfer->exchange.attempts++;
 	transfer->exchange.body.len = 0;
 	transfer->exchange.refusal = NULL;

@@ -6,6 +6,8 @@ Not Flow Service: it reads no header, and answers a POST of {"name": ...} with
   ping, settings, unknown, data   such frames without end, instead of an answer
   continuation                    headers without end
   unasked                         an answer to a request that is still to come, too
+  restless                        a ping a little later, when the connection is idle
+  leaving                         then it says farewell, and hangs up
 """
 
 import json
@@ -13,12 +15,13 @@ import re
 import select
 import ssl
 import struct
+import time
 
 from .http_request import Gone
 from .http_server import Connection
 
 PREFACE = b'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'
-DATA, HEADERS, SETTINGS, PING, CONTINUATION, UNKNOWN = 0, 1, 4, 6, 9, 0xbb
+DATA, HEADERS, SETTINGS, PING, GOAWAY, CONTINUATION, UNKNOWN = 0, 1, 4, 6, 7, 9, 0xbb
 END_STREAM = ACK = 1
 END_HEADERS = 4
 UNASKED_ID = '99999999-9999-4999-8999-999999999999'
@@ -34,6 +37,7 @@ def frame(kind, flags, stream, payload=b''):
 SETTINGS_FRAME = frame(SETTINGS, 0, 0)
 PING_FRAME = frame(PING, 0, 0, b'and more')
 ANSWERED = (SETTINGS_FRAME, PING_FRAME)
+FAREWELLS = {'restless': PING_FRAME, 'leaving': frame(GOAWAY, 0, 0, struct.pack('>II', 1, 0))}
 
 
 def header(name, value):
@@ -91,6 +95,11 @@ class Http2Connection(Connection):
         identifier = UUID.search(name)[0]
         more = answer(stream + LATER, UNASKED_ID) if kind == 'unasked' else b''
         self.sock.sendall(answer(stream, identifier) + more)
+        if kind in FAREWELLS:
+            time.sleep(0.05)
+            self.sock.sendall(FAREWELLS[kind])
+        if kind == 'leaving':
+            raise Gone
 
     def _flood(self, first, more):
         """Sends for ever, and reads what the client says to it, or that would stop us."""
