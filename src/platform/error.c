@@ -101,6 +101,11 @@ static const ErrorRule rules[] = {
 	 UNKNOWN_HINT " The server option max_response_size sets the limit."},
 	{AEP_HTTP_TOO_LARGE, 0, NULL, EVERY_REQUEST, ERRCODE_PROGRAM_LIMIT_EXCEEDED,
 	 "the answer is too large", "The server option max_response_size sets the limit."},
+	{AEP_HTTP_REFUSED, 0, NULL, SENT_CHANGE, ERRCODE_TRANSACTION_RESOLUTION_UNKNOWN,
+	 "the outcome is unknown", UNKNOWN_HINT},
+	{AEP_HTTP_REFUSED, 0, NULL, EVERY_REQUEST, ERRCODE_PROTOCOL_VIOLATION,
+	 "the answer cannot be read",
+	 "Look what stands between this server and Experience Platform, and check base_url and proxy."},
 	{AEP_HTTP_NOT_CONNECTED, 0, NULL, EVERY_REQUEST,
 	 ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION, "could not connect",
 	 "Check the server options base_url, ca_file and proxy, and the network."},
@@ -211,9 +216,15 @@ failure_detail(const AepErrorContext *context, AepHttpExchange *exchange)
 {
 	const char *reason = shown(context->secrets, exchange->reason, strlen(exchange->reason));
 
+	if (exchange->outcome == AEP_HTTP_TOO_LARGE && exchange->status == 0)
+		return "More came in than the limit allows for.";
 	if (exchange->outcome == AEP_HTTP_TOO_LARGE)
 		return psprintf("An answer with HTTP status %d began, and passed the limit.",
 						exchange->status);
+	if (exchange->outcome == AEP_HTTP_NOT_CONNECTED && exchange->refusal != NULL)
+		return psprintf("The proxy's answer %s.", exchange->refusal);
+	if (exchange->refusal != NULL)
+		return psprintf("The answer with HTTP status %d %s.", exchange->status, exchange->refusal);
 	if (exchange->status != 0)
 		return psprintf("An answer with HTTP status %d began. libcurl says: %s.", exchange->status,
 						reason);

@@ -69,6 +69,8 @@ aep_flow_create_finish(AepCall *call, AepCreated *created, AepError *error)
 {
 	const AepHttpExchange *answer;
 	AepAnswerStatus status;
+	char location_id[sizeof(created->id)];
+	bool in_location;
 
 	if (!aep_call_succeeded(call, error))
 		return false;
@@ -76,8 +78,16 @@ aep_flow_create_finish(AepCall *call, AepCreated *created, AepError *error)
 	/* something was created: its id is noted, or the answer is shown */
 	answer = call->exchange;
 	status = aep_reply_created(answer->body.data, answer->body.len, answer->max_size, created);
+	in_location = created->id[0] == '\0' && aep_call_location_id(call, location_id);
+	if (in_location && (status == AEP_ANSWER_EMPTY || status == AEP_ANSWER_NO_ID))
+	{
+		strlcpy(created->id, location_id, sizeof(created->id));
+		status = AEP_ANSWER_OK;
+	}
 	if (created->id[0] != '\0')
 		aep_pending_created(call->pending, created->id);
+	else if (in_location)
+		aep_pending_created(call->pending, location_id);
 	else
 		aep_pending_unknown(call->pending);
 	if (status == AEP_ANSWER_OK)

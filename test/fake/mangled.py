@@ -4,9 +4,11 @@ import gzip
 import html
 import json
 
+from .floods import bomb
+
 MANGLED = {'notjson', 'noid', 'badid', 'nulid', 'surrogate', 'badutf8', 'dupid', 'idcase',
            'noetag', 'empty', 'html', 'chunked'}
-SIZED = {'deep', 'huge', 'gzip', 'body'}
+SIZED = {'deep', 'huge', 'gzip', 'body', 'layers'}
 OTHER = {'hide'}
 
 # Stands for bytes that json.dumps() would not write; replaced afterwards.
@@ -16,7 +18,12 @@ MARK_ESCAPED = json.dumps(MARK)[1:-1].encode()
 
 def mangle(fault, answer):
     """Changes a successful answer as the fault asks."""
+    _move(fault, answer)
     if not fault.keys() & (MANGLED | SIZED | OTHER):
+        return
+    if 'layers' in fault:
+        answer.body = bomb(int(fault['layers']))
+        answer.chunked = 'chunked' in fault
         return
     if 'body' in fault:
         more = fault.get('repeat', b'') * int(fault.get('count', '0'))
@@ -40,6 +47,14 @@ def mangle(fault, answer):
         answer.body = gzip.compress(_padded(answer.body, int(fault['gzip'])))
         answer.headers.append(('Content-Encoding', 'gzip'))
     answer.chunked = 'chunked' in fault
+
+
+def _move(fault, answer):
+    """A body that was mangled is all that is known of an object, unless it says otherwise."""
+    if 'location' in fault or fault.keys() & (MANGLED | SIZED):
+        answer.headers = [header for header in answer.headers if header[0] != 'Location']
+    if 'location' in fault:
+        answer.headers.append(('Location', fault['location']))
 
 
 def _mangle_members(fault, value):
