@@ -291,7 +291,7 @@ aep_flow_test_connection(const AepServer *server, const char *id, const char **r
 		/* facts: the connectors, which do the connecting, have codes of their own */
 		aep_reply_error(answer->body.data, answer->body.len, answer->max_size, &call->secrets,
 						&service);
-		if (strncmp(service.code, "CONNECTOR-", strlen("CONNECTOR-")) == 0)
+		if (strncmp(service.raw_code, "CONNECTOR-", strlen("CONNECTOR-")) == 0)
 		{
 			*reason = aep_from_utf8(psprintf("%s: %s", service.code, service.message));
 			aep_call_end(call);
