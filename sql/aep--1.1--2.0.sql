@@ -79,3 +79,14 @@ CREATE FUNCTION aep.create_base_connections(
 COMMENT ON FUNCTION aep.create_base_connections(aep.base_connection_spec[], name) IS
 'Creates many base connections at once, as many requests in flight as the server option concurrency says. Returns one row for each spec, in their order: id and etag, or SQLSTATE and message of what kept this one from being created; the others are not affected. Not undone by ROLLBACK. Errors: 22004 missing argument, 42704 no such server or user mapping, 42501 no USAGE, 28000 no access token to be had.';
 REVOKE ALL ON FUNCTION aep.create_base_connections(aep.base_connection_spec[], name) FROM PUBLIC;
+
+-- Library and SQL are exchanged apart from each other.
+DROP FUNCTION aep.version();
+CREATE FUNCTION aep.version(
+    OUT extension text, OUT library text, OUT postgresql text, OUT libcurl text, OUT tls text,
+    OUT cjson text, OUT remedy text)
+    LANGUAGE C STABLE PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'aep_version_2_0';
+COMMENT ON FUNCTION aep.version() IS
+'Returns the versions of the extension''s SQL in this database, of its library in this session, of the PostgreSQL it was built for, and of the libraries in use: one row, for bug reports. remedy: what makes SQL and library agree; NULL if they do.';
+REVOKE ALL ON FUNCTION aep.version() FROM PUBLIC;
