@@ -180,3 +180,14 @@ CREATE OR REPLACE FUNCTION aep.check_ingest_role(
     RETURNS SETOF record
     LANGUAGE C VOLATILE PARALLEL RESTRICTED
     AS 'MODULE_PATHNAME', 'aep_check_ingest_role_2_0';
+
+-- Library and SQL are exchanged apart from each other.
+DROP FUNCTION aep.version();
+CREATE FUNCTION aep.version(
+    OUT extension text, OUT library text, OUT postgresql text, OUT libcurl text, OUT tls text,
+    OUT cjson text, OUT remedy text)
+    LANGUAGE C STABLE PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'aep_version_2_0';
+COMMENT ON FUNCTION aep.version() IS
+'Returns the versions of the extension''s SQL in this database, of its library in this session, of the PostgreSQL it was built for, and of the libraries in use: one row, for bug reports. remedy: what makes SQL and library agree; NULL if they do.';
+REVOKE ALL ON FUNCTION aep.version() FROM PUBLIC;

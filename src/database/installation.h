@@ -28,9 +28,9 @@ typedef struct AepInstallation
 typedef enum AepBinding
 {
 	AEP_BOUND_HERE,
-	AEP_BOUND_ELSEWHERE,	/* another cluster or database */
-	AEP_BOUND_TO_ADDRESS,	/* the same, but at another address */
-	AEP_BOUND_NOWHERE		/* none was noted, before version 2.0 */
+	AEP_BOUND_ELSEWHERE,  /* another cluster or database */
+	AEP_BOUND_TO_ADDRESS, /* the same, but at another address */
+	AEP_BOUND_NOWHERE	  /* none was noted, before version 2.0 */
 } AepBinding;
 
 /*

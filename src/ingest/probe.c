@@ -21,8 +21,7 @@ aep_probe_name(const AepIngestState *state)
 	uint64 random;
 
 	if (!pg_strong_random(&random, sizeof(random)))
-		ereport(ERROR,
-				(errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not make a random name")));
+		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not make a random name")));
 	return psprintf("%.*s (login test %016llx)",
 					pg_mbcliplen(name, (int) strlen(name), MAX_NAME_SHOWN), name,
 					(unsigned long long) random);

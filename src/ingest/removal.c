@@ -60,13 +60,13 @@ find_lost(const AepServer *server, const AepIngestState *state)
 						  errdetail("Whether it was made is unknown, since its answer was lost."),
 						  errhint("If it turns up later, delete it: its login is gone.")));
 	else if (!is_ours(state, entity))
-		ereport(WARNING,
-				(errmsg("base connection \"%s\" stays in Experience Platform",
-						state->connection_name),
-				 errdetail("It does not show login \"%s\" at %s, port %d: it may be somebody else's.",
-						   state->active_login, state->host, state->port),
-				 errhint("If it is not, use SELECT aep.delete_connection('%s', %s).",
-						 aep_document_id(&entity->root), quote_literal_cstr(server->name))));
+		ereport(
+			WARNING,
+			(errmsg("base connection \"%s\" stays in Experience Platform", state->connection_name),
+			 errdetail("It does not show login \"%s\" at %s, port %d: it may be somebody else's.",
+					   state->active_login, state->host, state->port),
+			 errhint("If it is not, use SELECT aep.delete_connection('%s', %s).",
+					 aep_document_id(&entity->root), quote_literal_cstr(server->name))));
 	else
 		return aep_document_id(&entity->root);
 	return NULL;
@@ -75,8 +75,7 @@ find_lost(const AepServer *server, const AepIngestState *state)
 static void
 delete_connection(const AepServer *server, const AepIngestState *state)
 {
-	const char *id =
-		state->connection_id != NULL ? state->connection_id : find_lost(server, state);
+	const char *id = state->connection_id != NULL ? state->connection_id : find_lost(server, state);
 	bool was_missing;
 	AepError error;
 
@@ -84,8 +83,8 @@ delete_connection(const AepServer *server, const AepIngestState *state)
 		return;
 	if (!was_missing)
 		aep_error_raise(&error);
-	ereport(NOTICE, (errmsg("base connection %s is not in sandbox \"%s\" of Experience Platform", id,
-							server->sandbox)));
+	ereport(NOTICE, (errmsg("base connection %s is not in sandbox \"%s\" of Experience Platform",
+							id, server->sandbox)));
 }
 
 void

@@ -290,20 +290,19 @@ check_obstacles(List *roles)
 		SPI_execute_with_args(obstacles, 2, types, values, NULL, false, 1);
 		if (SPI_processed == 0)
 			continue;
-		owns = DatumGetBool(
-			SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null));
+		owns =
+			DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null));
 		where = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2);
 		where = where != NULL ? psprintf("database \"%s\"", where) : "the cluster";
-		ereport(ERROR,
-				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
-				 owns ? errmsg("role \"%s\" owns objects in %s", role, where)
-					  : errmsg("role \"%s\" has privileges in %s", role, where),
-				 errdetail("It was made to read in database \"%s\", and nothing else.",
-						   get_database_name(MyDatabaseId)),
-				 owns ? errhint("Use REASSIGN OWNED BY %s TO ... there, then the same CALL.",
-								quote_identifier(role))
-					  : errhint("Use DROP OWNED BY %s there, then the same CALL.",
-								quote_identifier(role))));
+		ereport(ERROR, (errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+						owns ? errmsg("role \"%s\" owns objects in %s", role, where)
+							 : errmsg("role \"%s\" has privileges in %s", role, where),
+						errdetail("It was made to read in database \"%s\", and nothing else.",
+								  get_database_name(MyDatabaseId)),
+						owns ? errhint("Use REASSIGN OWNED BY %s TO ... there, then the same CALL.",
+									   quote_identifier(role))
+							 : errhint("Use DROP OWNED BY %s there, then the same CALL.",
+									   quote_identifier(role))));
 	}
 }
 

@@ -46,9 +46,12 @@ aep_ingest_problem(const AepIngestState *state)
 		const char *name;
 		const char *value;
 	} needed[] = {
-		{"role_name", state->role_name},	 {"server_name", state->server},
-		{"host", state->host},				 {"database_name", state->database},
-		{"active_login", state->active_login}, {"connection_name", state->connection_name},
+		{"role_name", state->role_name},
+		{"server_name", state->server},
+		{"host", state->host},
+		{"database_name", state->database},
+		{"active_login", state->active_login},
+		{"connection_name", state->connection_name},
 	};
 
 	for (int i = 0; i < lengthof(needed); i++)
@@ -84,14 +87,14 @@ aep_ingest_require_valid(const AepIngestState *state)
 {
 	if (state->problem == NULL)
 		return;
-	ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					errmsg("what aep.ingest_role says of role \"%s\" makes no sense",
-						   state->role_name != NULL ? state->role_name : ""),
-					errdetail_internal("%s", state->problem),
-					errhint("A superuser can correct the row with UPDATE; %s takes it away, and "
-							"leaves roles and connection as they are.",
-							state->role_name != NULL ? call_of("forget_ingest_role", state)
-													 : "DELETE")));
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("what aep.ingest_role says of role \"%s\" makes no sense",
+					state->role_name != NULL ? state->role_name : ""),
+			 errdetail_internal("%s", state->problem),
+			 errhint("A superuser can correct the row with UPDATE; %s takes it away, and "
+					 "leaves roles and connection as they are.",
+					 state->role_name != NULL ? call_of("forget_ingest_role", state) : "DELETE")));
 }
 
 void
@@ -100,8 +103,7 @@ aep_ingest_require_bound(const AepIngestState *state, const AepServer *server)
 	AepInstallation here;
 
 	aep_installation_get(server, &here);
-	aep_installation_require(&state->installation, &here,
-							 psprintf("ingest role \"%s\"", state->role_name),
-							 call_of("adopt_ingest_role", state),
-							 call_of("forget_ingest_role", state));
+	aep_installation_require(
+		&state->installation, &here, psprintf("ingest role \"%s\"", state->role_name),
+		call_of("adopt_ingest_role", state), call_of("forget_ingest_role", state));
 }

@@ -135,8 +135,9 @@ decode(const char *data, size_t len)
 
 	if (aep_utf8_is_valid(data, len) && memchr(data, '\0', len) == NULL)
 		return aep_from_utf8(pnstrdup(data, len));
-	copy = palloc(4 * len + 1);
-	aep_mask(NULL, data, len, copy, 4 * len + 1);
+	/* without a secret nothing grows */
+	copy = palloc(len + 1);
+	aep_mask(NULL, data, len, copy, len + 1);
 	return aep_from_utf8(copy);
 }
 

@@ -242,7 +242,7 @@ aep_error_token_refused(const AepHttpExchange *exchange)
 		(exchange->status != 400 && exchange->status != 401))
 		return false;
 	aep_reply_error(exchange->body.data, exchange->body.len, exchange->max_size, NULL, &service);
-	return find_rule(&asking, exchange, service.code)->sqlstate ==
+	return find_rule(&asking, exchange, service.raw_code)->sqlstate ==
 		   ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION;
 }
 
@@ -269,7 +269,7 @@ aep_error_from_exchange(const AepErrorContext *context, AepHttpExchange *exchang
 	if (exchange->outcome == AEP_HTTP_COMPLETE)
 		aep_reply_error(exchange->body.data, exchange->body.len, exchange->max_size,
 						context->secrets, &service);
-	rule = find_rule(context, exchange, service.code);
+	rule = find_rule(context, exchange, service.raw_code);
 
 	error->sqlstate = rule->sqlstate;
 	error->message = psprintf("could not %s on server \"%s\": %s", context->action, context->server,

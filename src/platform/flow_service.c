@@ -312,7 +312,7 @@ connector_failed(AepCall *call, const char **reason)
 	/* facts: the connectors have codes of their own */
 	aep_reply_error(answer->body.data, answer->body.len, answer->max_size, &call->secrets,
 					&service);
-	if (strncmp(service.code, "CONNECTOR-", strlen("CONNECTOR-")) != 0)
+	if (strncmp(service.raw_code, "CONNECTOR-", strlen("CONNECTOR-")) != 0)
 		return false;
 	*reason = aep_from_utf8(psprintf("%s: %s", service.code, service.message));
 	return true;
@@ -325,8 +325,7 @@ read_test(AepCall *call, AepError *error)
 	const char *why;
 	Jsonb *document = aep_document_parse(call->exchange, &why);
 	bool is_null = false;
-	bool result =
-		document != NULL && aep_document_boolean(&document->root, "result", &is_null);
+	bool result = document != NULL && aep_document_boolean(&document->root, "result", &is_null);
 
 	if (document != NULL && !is_null)
 		return result ? AEP_TEST_PASSED : AEP_TEST_FAILED;

@@ -88,8 +88,8 @@ typedef enum AepTestResult
 } AepTestResult;
 
 /* The same without raising. */
-extern AepTestResult aep_flow_try_test(const AepServer *server, const char *id,
-									   const char **reason, AepError *error);
+extern AepTestResult aep_flow_try_test(const AepServer *server, const char *id, const char **reason,
+									   AepError *error);
 
 /* GET /connections/{id}/explore: the tables, an array. */
 extern JsonbContainer *aep_flow_explore(const AepServer *server, const char *id);

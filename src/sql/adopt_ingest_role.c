@@ -152,11 +152,10 @@ aep_forget_ingest_role(PG_FUNCTION_ARGS)
 	aep_ingest_argument_role(role_name, &state);
 	aep_ingest_lock_in_transaction(role_name);
 	aep_ingest_state_delete(role_name);
-	ereport(NOTICE,
-			(errmsg("ingest role \"%s\" is forgotten", role_name),
-			 errdetail("The role, its logins and its connection%s%s stay as they are.",
-					   state.connection_id != NULL ? " " : "",
-					   state.connection_id != NULL ? state.connection_id : "")));
+	ereport(NOTICE, (errmsg("ingest role \"%s\" is forgotten", role_name),
+					 errdetail("The role, its logins and its connection%s%s stay as they are.",
+							   state.connection_id != NULL ? " " : "",
+							   state.connection_id != NULL ? state.connection_id : "")));
 	SPI_finish();
 	PG_RETURN_VOID();
 }

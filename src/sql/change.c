@@ -223,10 +223,11 @@ aep_delete_connection(PG_FUNCTION_ARGS)
 
 	aep_flow_delete_connection(server, id);
 	if (role_name != NULL && aep_ingest_role_may_see(role_name))
-		ereport(WARNING, (errmsg("the roles of connection %s stay", id),
-						  errdetail("Ingest role \"%s\" and its logins were made for it.", role_name),
-						  errhint("CALL aep.drop_ingest_role(%s) takes them away.",
-								  quote_literal_cstr(role_name))));
+		ereport(WARNING,
+				(errmsg("the roles of connection %s stay", id),
+				 errdetail("Ingest role \"%s\" and its logins were made for it.", role_name),
+				 errhint("CALL aep.drop_ingest_role(%s) takes them away.",
+						 quote_literal_cstr(role_name))));
 	PG_RETURN_VOID();
 }
 

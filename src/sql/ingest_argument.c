@@ -23,10 +23,9 @@ aep_ingest_argument_role(const char *role_name, AepIngestState *state)
 {
 	if (!aep_ingest_state_find_role(role_name, CurrentMemoryContext, state) ||
 		!aep_ingest_role_may_see(state->role_name))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("role \"%s\" is not an ingest role of this database", role_name),
-				 errhint("aep.ingest_role_status() lists those that you may alter.")));
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+						errmsg("role \"%s\" is not an ingest role of this database", role_name),
+						errhint("aep.ingest_role_status() lists those that you may alter.")));
 }
 
 const AepServer *

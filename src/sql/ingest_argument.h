@@ -27,7 +27,6 @@ extern void aep_ingest_argument_role(const char *role_name, AepIngestState *stat
  * Throws 22023 for another one, and as aep_server_get().
  */
 extern const AepServer *aep_ingest_argument_server(FunctionCallInfo fcinfo, int number,
-												   bool missing_mapping_ok,
-												   AepIngestState *state);
+												   bool missing_mapping_ok, AepIngestState *state);
 
 #endif /* AEP_INGEST_ARGUMENT_H */

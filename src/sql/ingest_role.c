@@ -243,10 +243,11 @@ create_connection(const AepServer *server, const AepBaseConnection *connection,
 	{
 		problem = take_back(state);
 		if (problem != NULL)
-			error.hint = psprintf("The roles \"%s\" and \"%s\" could not be dropped again: %s. Mend "
-								  "that, then use CALL aep.drop_ingest_role(%s).",
-								  state->role_name, connection->username, problem,
-								  quote_literal_cstr(state->role_name));
+			error.hint =
+				psprintf("The roles \"%s\" and \"%s\" could not be dropped again: %s. Mend "
+						 "that, then use CALL aep.drop_ingest_role(%s).",
+						 state->role_name, connection->username, problem,
+						 quote_literal_cstr(state->role_name));
 		aep_procedure_commit();
 	}
 	else

@@ -84,8 +84,7 @@ aep_ingest_role_status_2_0(PG_FUNCTION_ARGS)
 		aep_row_text(&row, state->role_name);
 		aep_row_text(&row, state->active_login);
 		aep_row_text(&row, idle_login(state));
-		aep_row_text(&row,
-					 state->problem == NULL ? aep_ingest_step_name(state->step) : "invalid");
+		aep_row_text(&row, state->problem == NULL ? aep_ingest_step_name(state->step) : "invalid");
 		aep_row_time(&row, state->rotated_at, state->rotated_at == 0);
 		aep_row_integer(&row, count_sessions(state->active_login));
 		aep_row_text(&row, binding(state));
