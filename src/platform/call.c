@@ -8,12 +8,10 @@
 
 #include "database/encoding.h"
 #include "database/option.h"
+#include "database/value.h"
 #include "platform/access_token.h"
 #include "platform/call.h"
 #include "platform/document.h"
-
-/* Flow Service and its neighbours are below this path of the gateway. */
-#define FOUNDATION_PATH "/data/foundation"
 
 /* Ours, and If-Match. */
 #define MAX_OWN_HEADERS 7
@@ -156,8 +154,8 @@ send_request(AepCall *call, const char *authorization)
 	AepHttpHeader *headers = palloc((MAX_OWN_HEADERS + call->nheaders) * sizeof(AepHttpHeader));
 	AepHttpRequest request = {
 		.method = call->context.method,
-		.url =
-			aep_http_url(server->base_url, FOUNDATION_PATH, call->path, call->query, call->nquery),
+		.url = aep_http_url(server->base_url, AEP_FOUNDATION_PATH, call->path, call->query,
+							call->nquery),
 		.headers = headers,
 		.nheaders = collect_headers(call, authorization, headers),
 		.body = call->body.len > 0 ? call->body.data : NULL,

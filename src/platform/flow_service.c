@@ -219,8 +219,9 @@ name_flows(const AepServer *server, const char *connection_id)
 			appendStringInfoString(&names, ", and more");
 			break;
 		}
-		appendStringInfo(&names, "%s\"%s\" (%s)", i > 0 ? ", " : "", name != NULL ? name : "",
-						 id != NULL ? id : "no id");
+		appendStringInfo(&names, "%s\"%s\" (%s)", i > 0 ? ", " : "",
+						 name != NULL ? aep_quotable(name) : "",
+						 id != NULL ? aep_quotable(id) : "no id");
 	}
 	aep_call_end(call);
 	return names.len > 0 ? names.data : NULL;

@@ -15,6 +15,7 @@
 #include "access/htup_details.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -22,8 +23,8 @@
 #include "utils/typcache.h"
 
 #include "compat.h"
-#include "database/endpoint.h"
 #include "database/hidden_statement.h"
+#include "database/value.h"
 #include "platform/flow_service.h"
 #include "sql/argument.h"
 #include "sql/connection_argument.h"
@@ -58,7 +59,7 @@ typedef struct Batch
 	int in_flight;
 	int window; /* requests allowed in flight */
 	bool at_end;
-	char *warned_host;	  /* already warned of */
+	char *warned;		  /* what was warned of last */
 	bool no_token;		  /* none is to be had any more: no item is sent */
 	AepError token_error; /* says why */
 } Batch;
@@ -95,16 +96,27 @@ read_spec(Batch *batch, Datum spec, NullableDatum *arguments)
 		arguments[i] = (NullableDatum){values[i], nulls[i]};
 }
 
-/* Once for each host that follows another. */
+/* Once for all items in a row of which the same is to be said. */
 static void
-warn_unreachable(Batch *batch, const char *host)
+warn(Batch *batch, List *suspicions)
 {
-	if (batch->warned_host != NULL && strcmp(batch->warned_host, host) == 0)
+	StringInfoData said;
+	ListCell *cell;
+
+	initStringInfo(&said);
+	foreach (cell, suspicions)
+	{
+		const AepSuspicion *suspicion = lfirst(cell);
+
+		appendStringInfo(&said, "%s: %s\n", suspicion->message, suspicion->why.detail);
+	}
+	if (suspicions == NIL || (batch->warned != NULL && strcmp(batch->warned, said.data) == 0))
 		return;
-	if (batch->warned_host != NULL)
-		pfree(batch->warned_host);
-	batch->warned_host = MemoryContextStrdup(GetMemoryChunkContext(batch), host);
-	aep_endpoint_warn_unreachable(host);
+	if (batch->warned != NULL)
+		pfree(batch->warned);
+	batch->warned = MemoryContextStrdup(GetMemoryChunkContext(batch), said.data);
+	foreach (cell, suspicions)
+		aep_suspicion_raise(lfirst(cell));
 }
 
 /* Prepares the next item; an argument that is wrong ends it at once. */
@@ -116,6 +128,7 @@ begin_item(Batch *batch, Datum spec, bool is_null)
 	NullableDatum arguments[AEP_CONNECTION_ARGUMENTS];
 	AepBaseConnection connection = {0};
 	MemoryContext caller;
+	List *suspicions;
 
 	memset(item, 0, sizeof(*item));
 	item->memory = AllocSetContextCreate(CurrentMemoryContext, "aep item", ALLOCSET_SMALL_SIZES);
@@ -127,9 +140,9 @@ begin_item(Batch *batch, Datum spec, bool is_null)
 	{
 		read_spec(batch, spec, arguments);
 		if (aep_connection_arguments(arguments, batch->server, &default_type, &connection,
-									 &item->error))
+									 &suspicions, &item->error))
 		{
-			warn_unreachable(batch, connection.host);
+			warn(batch, suspicions);
 			item->call = aep_flow_create_begin(batch->server, &connection, true);
 		}
 		item->name = connection.name;

@@ -140,15 +140,6 @@ fill_created(AepCreated *created, const char *id, const char *etag)
 	created->has_etag = true;
 }
 
-/* Facts: without its quotes the service answers as if somebody had changed the connection. */
-static bool
-is_quoted(const char *etag)
-{
-	size_t len = strlen(etag);
-
-	return len >= 2 && etag[0] == '"' && etag[len - 1] == '"';
-}
-
 AEP_SQL_FUNCTION(aep_update_connection);
 
 /* Changes what is given -> (id, etag) */
@@ -176,9 +167,8 @@ aep_update_connection(PG_FUNCTION_ARGS)
 	etag = aep_argument_text(fcinfo, UPDATE_ETAG);
 	if (change.name != NULL && change.name[0] == '\0')
 		aep_argument_refused("name", "It must not be empty.", NULL);
-	if (etag != NULL && !(aep_reply_is_etag(etag) && is_quoted(etag)))
-		aep_argument_refused("etag", "It is not an etag of Flow Service.",
-							 "Give it as it was read, with its double quotes.");
+	if (etag != NULL)
+		aep_argument_check("etag", AEP_VALUE_ETAG, etag);
 	if (change.name == NULL && change.description == NULL && change.state == NULL &&
 		!wants_auth(fcinfo))
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("nothing to change"),

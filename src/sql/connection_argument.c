@@ -12,6 +12,7 @@
 
 #include "database/encoding.h"
 #include "database/endpoint.h"
+#include "database/value.h"
 #include "json/connection_string.h"
 #include "sql/argument.h"
 #include "sql/connection_argument.h"
@@ -23,6 +24,7 @@ typedef struct Reader
 	const AepServer *server;
 	const AepAuthType *default_type;
 	AepBaseConnection *connection;
+	List **suspicions;
 	AepError *problem;
 } Reader;
 
@@ -49,6 +51,25 @@ refused(const Reader *reader, const char *name, const char *detail, const char *
 {
 	aep_argument_refusal(name, detail, hint, reader->problem);
 	return false;
+}
+
+/* Checks a value; one that was given here, not in an option, may be suspect as well. */
+static bool
+check_value(const Reader *reader, AepConnectionArgument number, const char *name, AepValueKind kind,
+			const char *value)
+{
+	AepSuspicion *suspicion;
+	AepObjection why;
+
+	if (aep_value_refused(kind, value, &why))
+		return refused(reader, name, why.detail, why.hint);
+	if (reader->arguments[number].isnull || !aep_value_suspect(kind, value, &why))
+		return true;
+	suspicion = palloc(sizeof(AepSuspicion));
+	suspicion->message = psprintf("the value of argument \"%s\" is probably wrong", name);
+	suspicion->why = why;
+	*reader->suspicions = lappend(*reader->suspicions, suspicion);
+	return true;
 }
 
 static bool
@@ -96,9 +117,9 @@ read_ssl_mode(const Reader *reader)
 				   psprintf("Use one of %s.", aep_ssl_mode_list()));
 }
 
-/* An argument, or the user mapping's option of the same name; not empty. */
+/* An argument, or the user mapping's option of the same name. */
 static bool
-read_login(const Reader *reader, AepConnectionArgument number, const char *name,
+read_login(const Reader *reader, AepConnectionArgument number, const char *name, AepValueKind kind,
 		   const char *from_mapping, const char **value)
 {
 	*value = read_text(reader, number);
@@ -112,7 +133,24 @@ read_login(const Reader *reader, AepConnectionArgument number, const char *name,
 							 reader->problem);
 		return false;
 	}
-	return (*value)[0] != '\0' || refused(reader, name, "It must not be empty.", NULL);
+	return check_value(reader, number, name, kind, *value);
+}
+
+/* The argument, or what others will be told of this database. */
+static bool
+read_host(const Reader *reader, const AepEndpoint *endpoint)
+{
+	AepBaseConnection *connection = reader->connection;
+	AepSuspicion *suspicion = palloc(sizeof(AepSuspicion));
+
+	connection->host = read_text(reader, AEP_ARG_HOST);
+	if (connection->host == NULL)
+		connection->host = endpoint->host;
+	if (!check_value(reader, AEP_ARG_HOST, "host", AEP_VALUE_HOST, connection->host))
+		return false;
+	if (aep_endpoint_suspect(reader->server, connection->host, suspicion))
+		*reader->suspicions = lappend(*reader->suspicions, suspicion);
+	return true;
 }
 
 /* Host, port and database: what was given, else this database's own. */
@@ -122,7 +160,7 @@ read_address(const Reader *reader)
 	AepBaseConnection *connection = reader->connection;
 	const NullableDatum *port = &reader->arguments[AEP_ARG_PORT];
 	AepEndpoint endpoint;
-	const char *refusal;
+	AepObjection why;
 
 	aep_endpoint_get(reader->server, &endpoint);
 	/*
@@ -139,21 +177,15 @@ read_address(const Reader *reader)
 		return false;
 	}
 
-	connection->host = read_text(reader, AEP_ARG_HOST);
-	if (connection->host == NULL)
-		connection->host = endpoint.host;
-	else if ((refusal = aep_endpoint_host_refusal(connection->host)) != NULL)
-		return refused(reader, "host", refusal, NULL);
-
 	connection->port = port->isnull ? endpoint.port : DatumGetInt32(port->value);
-	if (connection->port < 1 || connection->port > 65535)
-		return refused(reader, "port", "It must be a number from 1 to 65535.", NULL);
+	if (!aep_value_in_range(AEP_VALUE_PORT, connection->port, &why))
+		return refused(reader, "port", why.detail, why.hint);
 
 	connection->database = read_text(reader, AEP_ARG_DATABASE);
 	if (connection->database == NULL)
 		connection->database = endpoint.database;
-	return connection->database[0] != '\0' ||
-		   refused(reader, "database", "It must not be empty.", NULL);
+	return read_host(reader, &endpoint) && check_value(reader, AEP_ARG_DATABASE, "database",
+													   AEP_VALUE_DATABASE, connection->database);
 }
 
 /* First, so that what is said of the others can be told by the name. */
@@ -164,8 +196,8 @@ read_name(const Reader *reader)
 
 	connection->description = read_text(reader, AEP_ARG_DESCRIPTION);
 	connection->name = read_text(reader, AEP_ARG_NAME);
-	return connection->name == NULL || connection->name[0] != '\0' ||
-		   refused(reader, "name", "It must not be empty.", NULL);
+	return connection->name == NULL ||
+		   check_value(reader, AEP_ARG_NAME, "name", AEP_VALUE_CONNECTION_NAME, connection->name);
 }
 
 static bool
@@ -228,14 +260,15 @@ check_text(const Reader *reader)
 bool
 aep_connection_arguments(const NullableDatum *arguments, const AepServer *server,
 						 const AepAuthType *default_type, AepBaseConnection *connection,
-						 AepError *problem)
+						 List **suspicions, AepError *problem)
 {
-	const Reader reader = {arguments, server, default_type, connection, problem};
+	const Reader reader = {arguments, server, default_type, connection, suspicions, problem};
 
+	*suspicions = NIL;
 	return read_name(&reader) && read_auth_type(&reader) && read_ssl_mode(&reader) &&
-		   read_login(&reader, AEP_ARG_USERNAME, "username", server->username,
+		   read_login(&reader, AEP_ARG_USERNAME, "username", AEP_VALUE_ROLE, server->username,
 					  &connection->username) &&
-		   read_login(&reader, AEP_ARG_PASSWORD, "password", server->password,
+		   read_login(&reader, AEP_ARG_PASSWORD, "password", AEP_VALUE_PASSWORD, server->password,
 					  &connection->password) &&
 		   read_address(&reader) && complete_name(&reader) && check_text(&reader);
 }
@@ -244,9 +277,13 @@ void
 aep_connection_arguments_require(const NullableDatum *arguments, const AepServer *server,
 								 const AepAuthType *default_type, AepBaseConnection *connection)
 {
+	List *suspicions;
+	ListCell *cell;
 	AepError problem;
 
-	if (!aep_connection_arguments(arguments, server, default_type, connection, &problem))
+	if (!aep_connection_arguments(arguments, server, default_type, connection, &suspicions,
+								  &problem))
 		aep_error_raise(&problem);
-	aep_endpoint_warn_unreachable(connection->host);
+	foreach (cell, suspicions)
+		aep_suspicion_raise(lfirst(cell));
 }

@@ -7,6 +7,7 @@
 #define AEP_CONNECTION_ARGUMENT_H
 
 #include "fmgr.h"
+#include "nodes/pg_list.h"
 
 #include "database/server.h"
 #include "json/payload.h"
@@ -31,13 +32,15 @@ typedef enum AepConnectionArgument
  * Reads and checks them, with the defaults of user mapping and endpoint filled
  * in; text in the database's encoding, in the current context or the server's.
  * default_type stands in for a null auth_type; NULL: that is an error.  False:
- * *problem says what is wrong, never with a value.  Sends nothing.
+ * *problem says what is wrong, never with a value.  *suspicions gets what is
+ * probably wrong besides, a list of AepSuspicion, for a WARNING each.  Sends
+ * nothing.
  */
 extern bool aep_connection_arguments(const NullableDatum *arguments, const AepServer *server,
 									 const AepAuthType *default_type, AepBaseConnection *connection,
-									 AepError *problem);
+									 List **suspicions, AepError *problem);
 
-/* The same; raises what is wrong, and warns of an address that nobody reaches. */
+/* The same; raises what is wrong, and warns of what is suspect. */
 extern void aep_connection_arguments_require(const NullableDatum *arguments,
 											 const AepServer *server,
 											 const AepAuthType *default_type,

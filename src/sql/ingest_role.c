@@ -83,8 +83,7 @@ read_grants(FunctionCallInfo fcinfo, AepIngestGrants *grants)
 		aep_argument_missing("role_name", NULL);
 	memset(grants, 0, sizeof(*grants));
 	grants->role_name = NameStr(*PG_GETARG_NAME(ARG_ROLE_NAME));
-	if (grants->role_name[0] == '\0')
-		aep_argument_refused("role_name", "It must not be empty.", NULL);
+	aep_argument_check("role_name", AEP_VALUE_NEW_ROLE, grants->role_name);
 	grants->database = get_database_name(MyDatabaseId);
 	grants->default_privileges =
 		!PG_ARGISNULL(ARG_DEFAULT_PRIVILEGES) && PG_GETARG_BOOL(ARG_DEFAULT_PRIVILEGES);

@@ -67,8 +67,12 @@ fill_connection(AepRow *row, Jsonb *connection)
 static void
 read_filter(FunctionCallInfo fcinfo, AepConnectionFilter *filter)
 {
+	const char *state = aep_argument_text(fcinfo, 1);
+
+	if (state != NULL)
+		aep_argument_check("state", AEP_VALUE_STATE_FILTER, state);
 	filter->name = aep_argument_text(fcinfo, 0);
-	filter->state = aep_argument_text(fcinfo, 1);
+	filter->state = state != NULL ? aep_value_state(state) : NULL;
 	filter->connection_spec_id = aep_argument_uuid(fcinfo, 2);
 }
 

@@ -73,29 +73,12 @@ read_method(FunctionCallInfo fcinfo)
 						 "Use GET, POST, PUT, PATCH or DELETE.");
 }
 
-/*
- * A path below /data/foundation, and nothing that could lead out of there or
- * be read as another part of a URL.
- */
 static const char *
 read_path(FunctionCallInfo fcinfo)
 {
 	const char *path = aep_argument_text_required(fcinfo, ARG_PATH, "path");
 
-	if (path[0] != '/' || strstr(path, "//") != NULL || strstr(path, "..") != NULL)
-		aep_argument_refused("path",
-							 "It must begin with a slash and hold neither \"//\" nor "
-							 "\"..\".",
-							 "Give it as in '/flowservice/flows'.");
-	/* no quote: the hint of a rollback shows it in a statement */
-	for (const char *c = path; *c != '\0'; c++)
-	{
-		if (*c <= ' ' || *c > '~' || strchr("?#\\%'", *c) != NULL)
-			aep_argument_refused("path",
-								 "It must consist of plain ASCII characters, none of them "
-								 "a blank, a quote, '?', '#', '%' or a backslash.",
-								 "Parameters belong in the argument \"query\".");
-	}
+	aep_argument_check("path", AEP_VALUE_REQUEST_PATH, path);
 	return path;
 }
 
@@ -224,6 +207,7 @@ read_headers(FunctionCallInfo fcinfo, int *count, const char **etag)
 			aep_argument_refused("headers", "Its values must not be empty.", NULL);
 		if (pg_strcasecmp(pairs.names[i], "if-match") == 0)
 		{
+			aep_argument_check("headers", AEP_VALUE_IF_MATCH, pairs.values[i]);
 			*etag = pairs.values[i];
 			continue;
 		}
@@ -379,7 +363,7 @@ aep_request(PG_FUNCTION_ARGS)
 	server = aep_server_get(aep_argument_server(fcinfo, ARG_SERVER), false);
 	method = read_method(fcinfo);
 	path = read_path(fcinfo);
-	call = aep_call_begin(server, method, path, psprintf("%s %s", method, path));
+	call = aep_call_begin(server, method, path, psprintf("%s %s", method, aep_quotable(path)));
 	call->query = read_query(fcinfo, &call->nquery);
 	call->headers = read_headers(fcinfo, &call->nheaders, &call->etag);
 	read_body(fcinfo, call);
