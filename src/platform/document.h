@@ -17,7 +17,8 @@
 /*
  * The body of an answer as jsonb, in the current context; NULL if it is not
  * JSON, or does not pass answer.h's gate, and then *why completes "The answer
- * ...".  Interrupts are served before and after each reading of the text.
+ * ...".  Interrupts are served between the gate, the conversion to the database's
+ * encoding and PostgreSQL's reader, which itself serves none.
  */
 extern Jsonb *aep_document_parse(const AepHttpExchange *answer, const char **why);
 
