@@ -229,6 +229,25 @@ warn_of(const Option *option, const char *value)
 	aep_suspicion_raise(&suspicion);
 }
 
+/* An option that there is not may be a misspelt one. */
+static void
+hide_secrets(List *list, Oid catalog)
+{
+	ListCell *cell;
+
+	if (catalog != UserMappingRelationId)
+		return;
+	foreach (cell, list)
+	{
+		DefElem *def = lfirst_node(DefElem, cell);
+		const Option *option = find_option(def->defname, catalog);
+		const char *value = defGetString(def);
+
+		if (option == NULL || option->secret)
+			aep_hide_secret(value, strlen(value));
+	}
+}
+
 AEP_SQL_FUNCTION(aep_validator);
 
 /*
@@ -246,6 +265,7 @@ aep_validator(PG_FUNCTION_ARGS)
 
 	/* CREATE USER MAPPING carries the secrets in its text */
 	aep_hide_statement(&hidden);
+	hide_secrets(list, catalog);
 	aep_option_read(list, catalog, &scratch);
 	foreach (cell, list)
 	{

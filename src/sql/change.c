@@ -5,27 +5,18 @@
  */
 #include "postgres.h"
 
-#include "common/hashfn.h"
 #include "fmgr.h"
-#include "miscadmin.h"
-#include "storage/lmgr.h"
-#include "storage/lock.h"
 
 #include "compat.h"
 #include "database/endpoint.h"
 #include "database/hidden_statement.h"
+#include "database/name_lock.h"
 #include "platform/document.h"
 #include "platform/flow_service.h"
 #include "platform/pages.h"
 #include "sql/argument.h"
 #include "sql/connection_argument.h"
 #include "sql/row.h"
-
-/*
- * Advisory locks of SQL's functions have class 1 or 2 in this field: ours
- * never meet them.
- */
-#define LOCK_CLASS 0xae
 
 /* An enabled connection can be disabled and the other way round; nothing else. */
 static const char *
@@ -208,20 +199,6 @@ aep_delete_connection(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/*
- * Keeps other sessions of this database from creating the same connection,
- * until the end of the transaction: its own advisory lock on server and name.
- */
-static void
-lock_name(const AepServer *server, const char *name)
-{
-	LOCKTAG tag;
-
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, server->serverid,
-						 hash_bytes((const unsigned char *) name, (int) strlen(name)), LOCK_CLASS);
-	(void) LockAcquire(&tag, ExclusiveLock, false, false);
-}
-
 /* Compares the connection that is there with the wanted one. */
 static void
 find_differences(Jsonb *entity, const AepBaseConnection *wanted, bool replace_credentials,
@@ -268,7 +245,7 @@ ensure_connection(const AepServer *server, const AepBaseConnection *wanted,
 	Jsonb *entity;
 	const char *id;
 
-	lock_name(server, wanted->name);
+	aep_name_lock(server, wanted->name);
 	entity = aep_flow_find_by_name(server, wanted->name);
 	if (entity == NULL)
 	{

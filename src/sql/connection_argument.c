@@ -12,6 +12,7 @@
 
 #include "database/encoding.h"
 #include "database/endpoint.h"
+#include "database/hidden_statement.h"
 #include "database/value.h"
 #include "json/connection_string.h"
 #include "sql/argument.h"
@@ -123,6 +124,8 @@ read_login(const Reader *reader, AepConnectionArgument number, const char *name,
 		   const char *from_mapping, const char **value)
 {
 	*value = read_text(reader, number);
+	if (*value != NULL && kind == AEP_VALUE_PASSWORD)
+		aep_hide_secret(*value, strlen(*value));
 	if (*value == NULL)
 		*value = from_mapping;
 	if (*value == NULL)

@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "fmgr.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/formatting.h"
 #include "utils/fmgrprotos.h"
@@ -224,6 +225,22 @@ read_headers(FunctionCallInfo fcinfo, int *count, const char **etag)
 	return headers;
 }
 
+/* Any text of the body may be a secret. */
+static void
+hide_texts(Jsonb *body)
+{
+	JsonbIterator *iterator = JsonbIteratorInit(&body->root);
+	JsonbIteratorToken token;
+	JsonbValue value;
+
+	while ((token = JsonbIteratorNext(&iterator, &value, false)) != WJB_DONE)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if ((token == WJB_VALUE || token == WJB_ELEM) && value.type == jbvString)
+			aep_hide_secret(value.val.string.val, value.val.string.len);
+	}
+}
+
 static void
 read_body(FunctionCallInfo fcinfo, AepCall *call)
 {
@@ -232,6 +249,7 @@ read_body(FunctionCallInfo fcinfo, AepCall *call)
 
 	if (PG_ARGISNULL(ARG_BODY))
 		return;
+	hide_texts(PG_GETARG_JSONB_P(ARG_BODY));
 	/* it may hold a password: no copy stays */
 	text = DatumGetCString(DirectFunctionCall1(jsonb_out, PG_GETARG_DATUM(ARG_BODY)));
 	utf8 = aep_to_utf8(text, "argument \"body\"");
