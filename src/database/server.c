@@ -192,6 +192,7 @@ read_server(Oid serverid, Oid umid, AepServer *server)
 	memset(server, 0, sizeof(AepServer));
 	server->serverid = serverid;
 	server->umid = umid;
+	server->owner = foreign_server->owner;
 	server->name = foreign_server->servername;
 	aep_option_defaults(server);
 	aep_option_read(foreign_server->options, ForeignServerRelationId, server);
@@ -286,4 +287,10 @@ aep_server_get(const char *name, bool missing_mapping_ok)
 		create_cache();
 	entry = hash_search(cache, &umid, HASH_FIND, NULL);
 	return entry != NULL ? pin(entry->settings) : &read_settings(serverid, umid)->server;
+}
+
+bool
+aep_server_hides_mapping(const AepServer *server)
+{
+	return server->mapping_is_public && !has_privs_of_role(GetUserId(), server->owner);
 }

@@ -199,7 +199,9 @@ answer_detail(const AepErrorContext *context, AepHttpExchange *exchange,
 		appendStringInfo(&detail, ", code %s", aep_from_utf8(service->code));
 	if (request_id != NULL)
 		appendStringInfo(&detail, ", request id %s", request_id);
-	if (service->message[0] != '\0')
+	if (context->hides_answer)
+		appendStringInfoString(&detail, "; its words may repeat the request, and are not shown");
+	else if (service->message[0] != '\0')
 		appendStringInfo(&detail, ": \"%s\"", aep_from_utf8(service->message));
 	appendStringInfoChar(&detail, '.');
 	return detail.data;

@@ -17,6 +17,7 @@ typedef struct AepErrorContext
 	const char *method;
 	const AepSecrets *secrets; /* none of them reaches the user */
 	bool token_request;		   /* to IMS, for an access token */
+	bool hides_answer;		   /* of which no words are shown: it may repeat other secrets */
 } AepErrorContext;
 
 /* An error not yet raised; texts in the database's encoding. */

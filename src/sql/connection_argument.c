@@ -170,7 +170,7 @@ read_address(const Reader *reader)
 	 * Who cannot read the mapping's password shall not have Experience Platform
 	 * bring it to a host of their own.
 	 */
-	if (reader->server->mapping_is_public && reader->arguments[AEP_ARG_PASSWORD].isnull &&
+	if (aep_server_hides_mapping(reader->server) && reader->arguments[AEP_ARG_PASSWORD].isnull &&
 		!(reader->arguments[AEP_ARG_HOST].isnull && reader->arguments[AEP_ARG_PORT].isnull))
 	{
 		refused(reader, port->isnull ? "host" : "port",

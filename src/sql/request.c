@@ -360,6 +360,23 @@ answer_headers(AepCall *call)
 	return JsonbValueToJsonb(state.result);
 }
 
+/*
+ * A request can move any connection of the sandbox to a host of the caller's, and
+ * so bring its login there, that of this mapping too.
+ */
+static void
+check_mapping(const AepServer *server)
+{
+	if (aep_server_hides_mapping(server))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for aep.request with the user mapping of PUBLIC"),
+				 errdetail("It gives the whole power of the mapping's credential, which is for "
+						   "those to use who may see it."),
+				 errhint("Use a user mapping of your own, or a SECURITY DEFINER function that "
+						 "makes the request which you need.")));
+}
+
 AEP_SQL_FUNCTION(aep_request);
 
 /* aep.request(method, path, query, body, headers, server) -> (status, etag, headers, body) */
@@ -379,12 +396,14 @@ aep_request(PG_FUNCTION_ARGS)
 	aep_row_begin(&row, fcinfo);
 	aep_hide_statement(&hidden);
 	server = aep_server_get(aep_argument_server(fcinfo, ARG_SERVER), false);
+	check_mapping(server);
 	method = read_method(fcinfo);
 	path = read_path(fcinfo);
 	call = aep_call_begin(server, method, path, psprintf("%s %s", method, aep_quotable(path)));
 	call->query = read_query(fcinfo, &call->nquery);
 	call->headers = read_headers(fcinfo, &call->nheaders, &call->etag);
 	read_body(fcinfo, call);
+	call->context.hides_answer = true; /* it may repeat anything that was given */
 	if (strcmp(method, "POST") == 0 && !only_asks(path))
 		call->pending = aep_pending_register("object", collection_of(path), path, server->name);
 	aep_call_wait(call);
