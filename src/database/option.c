@@ -14,6 +14,7 @@
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
+#include "utils/builtins.h"
 
 #include "compat.h"
 #include "database/hidden_statement.h"
@@ -180,13 +181,15 @@ aep_option_check_complete(const AepServer *server)
 	if (server->org_id == NULL)
 		ereport(ERROR, (errcode(ERRCODE_FDW_OPTION_NAME_NOT_FOUND),
 						errmsg("option \"org_id\" of server \"%s\" is not set", server->name),
-						errhint("Use ALTER SERVER ... OPTIONS (ADD org_id '...@AdobeOrg').")));
+						errhint("Use ALTER SERVER %s OPTIONS (ADD org_id '...@AdobeOrg').",
+								quote_identifier(server->name))));
 	if (server->api_key == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_OPTION_NAME_NOT_FOUND),
 				 errmsg("option \"api_key\" of the user mapping for server \"%s\" is not set",
 						server->name),
-				 errhint("Use ALTER USER MAPPING ... OPTIONS (ADD api_key '...').")));
+				 errhint("Use ALTER %s OPTIONS (ADD api_key '...').",
+						 aep_server_mapping_name(server))));
 }
 
 void
@@ -214,7 +217,8 @@ check_role(const Option *option, const char *value)
 					errmsg("permission denied to set option \"%s\"", option->name),
 					errdetail("Only roles with privileges of the role \"%s\" may set %s.",
 							  GetUserNameFromId(option->needs_role, false),
-							  option->is_harmless != NULL ? "it to this value" : "this option")));
+							  option->is_harmless != NULL ? "it to this value" : "this option"),
+					errhint("Have a superuser set it, or grant you that role.")));
 }
 
 static void

@@ -59,4 +59,10 @@ extern const AepServer *aep_server_get(const char *name, bool missing_mapping_ok
  */
 extern bool aep_server_hides_mapping(const AepServer *server);
 
+/*
+ * The mapping that the current user calls with as statements name it, with the
+ * server's name; the user's own if there is none yet.
+ */
+extern const char *aep_server_mapping_name(const AepServer *server);
+
 #endif /* AEP_SERVER_H */

@@ -57,6 +57,7 @@ typedef struct AepHttpTransfer
 	CURL *easy;		 /* NULL: given back */
 	struct curl_slist *headers;
 	AepHttpRequest request; /* without headers and URL: libcurl has those */
+	bool secure;			/* https, which a proxy serves */
 	int64 resume_at;		/* aep_http_now() time; -1: not pausing */
 	size_t header_size;
 	bool too_large;
@@ -367,6 +368,7 @@ set_destination(AepHttpTransfer *transfer, const AepHttpRequest *request)
 	const AepHttpLimits *limits = request->limits;
 	bool secure = pg_strncasecmp(request->url, "https:", 6) == 0;
 
+	transfer->secure = secure;
 	SETOPT(easy, CURLOPT_URL, request->url);
 	SETOPT(easy, AEP_CURLOPT_PROTOCOLS, secure ? AEP_PROTOCOL_HTTPS : AEP_PROTOCOL_HTTP);
 	SETOPT(easy, CURLOPT_FOLLOWLOCATION, 0L);
@@ -527,6 +529,34 @@ may_pass(CURLcode code, const char *reason)
 	}
 }
 
+/* What was in the way of an attempt that did not get as far as to be sent. */
+static AepHttpObstacle
+find_obstacle(const AepHttpTransfer *transfer, CURLcode code)
+{
+	bool proxied = transfer->request.limits->proxy != NULL && transfer->secure;
+	long answer_of_proxy = 0;
+
+	curl_easy_getinfo(transfer->easy, CURLINFO_HTTP_CONNECTCODE, &answer_of_proxy);
+	if (answer_of_proxy != 0 && answer_of_proxy / 100 != 2)
+		return AEP_HTTP_NO_PROXY;
+	switch (code)
+	{
+		case CURLE_COULDNT_RESOLVE_HOST:
+			return AEP_HTTP_NO_NAME;
+		case CURLE_COULDNT_RESOLVE_PROXY:
+		case CURLE_PROXY:
+			return AEP_HTTP_NO_PROXY;
+		case CURLE_COULDNT_CONNECT:
+			return proxied ? AEP_HTTP_NO_PROXY : AEP_HTTP_NO_OBSTACLE;
+		case CURLE_PEER_FAILED_VERIFICATION:
+			return AEP_HTTP_BAD_CERTIFICATE;
+		case CURLE_SSL_CACERT_BADFILE:
+			return AEP_HTTP_BAD_CA_FILE;
+		default:
+			return AEP_HTTP_NO_OBSTACLE;
+	}
+}
+
 /* Notes how an attempt ended. */
 static void
 finish_attempt(AepHttpTransfer *transfer, CURLcode code)
@@ -557,6 +587,7 @@ finish_attempt(AepHttpTransfer *transfer, CURLcode code)
 	else
 	{
 		exchange->outcome = AEP_HTTP_NOT_CONNECTED;
+		exchange->obstacle = find_obstacle(transfer, code);
 		exchange->transient = may_pass(code, exchange->reason);
 	}
 }

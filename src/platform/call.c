@@ -42,6 +42,9 @@ aep_call_begin(const AepServer *server, const char *method, const char *path, co
 	call->context.method = method;
 	call->context.server = server->name;
 	call->context.secrets = &call->secrets;
+	if (server->access_token != NULL)
+		call->context.token =
+			server->client_secret != NULL ? AEP_TOKEN_BEFORE_SECRET : AEP_TOKEN_OWN;
 	call->memory = memory;
 	call->release.func = release_call;
 	call->release.arg = call;

@@ -239,7 +239,7 @@ aep_flow_delete_connection(const AepServer *server, const char *id)
 	answer = aep_call_answer(call);
 
 	/* an attempt whose answer was lost, or said otherwise, has done it */
-	if (answer != NULL && answer->status == 404 && aep_fate_unsure_before(&answer->fate))
+	if (answer != NULL && aep_fate_unsure_before(&answer->fate) && aep_error_says_absent(answer))
 	{
 		aep_call_end(call);
 		return;
@@ -283,6 +283,7 @@ aep_flow_test_connection(const AepServer *server, const char *id, const char **r
 	bool is_null;
 
 	*reason = NULL;
+	call->context.reaches_database = true;
 	aep_call_wait(call);
 	answer = aep_call_answer(call);
 	if (answer != NULL && answer->status / 100 == 4)
@@ -317,6 +318,7 @@ explore(const AepServer *server, const char *id, const AepHttpParameter *query, 
 
 	call->query = query;
 	call->nquery = nquery;
+	call->context.reaches_database = true;
 	aep_call_require_success(call);
 	answer = aep_call_document(call);
 	if (!is_right(answer))
@@ -364,6 +366,7 @@ aep_flow_etag(Jsonb *entity)
 
 	if (etag == NULL || !aep_reply_is_etag(etag))
 		ereport(ERROR, (errcode(ERRCODE_PROTOCOL_VIOLATION),
-						errmsg("the connection has no usable etag in Experience Platform")));
+						errmsg("the connection has no usable etag in Experience Platform"),
+						errhint("Without one it can only be deleted and created again.")));
 	return etag;
 }

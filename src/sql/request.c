@@ -303,7 +303,7 @@ static bool
 says_nothing(const AepCall *call, const AepHttpExchange *answer, const AepError *error)
 {
 	return error->sqlstate == ERRCODE_TRANSACTION_RESOLUTION_UNKNOWN && answer->status / 100 == 4 &&
-		   !(answer->status == 404 && strcmp(call->context.method, "DELETE") == 0);
+		   !(strcmp(call->context.method, "DELETE") == 0 && aep_error_says_absent(answer));
 }
 
 /* Raises what leaves no answer to show; notes what a POST has created. */
