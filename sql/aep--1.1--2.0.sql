@@ -191,3 +191,7 @@ CREATE FUNCTION aep.version(
 COMMENT ON FUNCTION aep.version() IS
 'Returns the versions of the extension''s SQL in this database, of its library in this session, of the PostgreSQL it was built for, and of the libraries in use: one row, for bug reports. remedy: what makes SQL and library agree; NULL if they do.';
 REVOKE ALL ON FUNCTION aep.version() FROM PUBLIC;
+
+-- A mapping that the caller cannot see gives no power over others' logins.
+COMMENT ON FUNCTION aep.request(text, text, jsonb, jsonb, jsonb, name) IS
+'Sends any request to Experience Platform, signed as those of the other functions. method: GET, POST, PUT, PATCH or DELETE; path: below /data/foundation, such as /flowservice/flows; query: an object of parameters, an array for one that is repeated; headers: an object of further ones. Returns HTTP status, etag, headers and body of the answer, whatever its status: one row; a body that is not JSON comes as a JSON string. Not undone by ROLLBACK. Errors: 22004 missing argument, 22023 bad argument, 42704 no such server or user mapping, 42501 no USAGE, or the user mapping of PUBLIC, which the caller cannot see, 28000 no access token to be had, 08001 cannot connect, 08006 connection lost, 08007 outcome unknown, 54000 answer too large.';

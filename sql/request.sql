@@ -83,6 +83,16 @@ SELECT aep.base_connection_request(username => 'u', password => 'p', auth_type =
 SELECT aep.base_connection_request(username => 'u', password => 'p', auth_type => 'kerberos');
 SELECT aep.base_connection_request(username => 'u', password => 'p', server => NULL);
 
+-- What was probably pasted along: a warning, and the value goes as it is.
+SET client_min_messages = warning;
+SELECT aep.base_connection_request(username => E'u\n', password => 'p') #>> '{auth,params,username}' = E'u\n' AS username;
+SELECT aep.base_connection_request(username => 'u', password => 'p ') #>> '{auth,params,password}' AS password;
+SELECT aep.base_connection_request(username => 'u', password => 'p', database => ' d', name => 'Orders ') ->> 'name' = 'Orders ' AS name;
+SELECT aep.base_connection_request(username => 'u', password => 'p', host => 'db.internal') #>> '{auth,params,server}' AS server;
+SET client_min_messages = error;
+SELECT aep.base_connection_request(username => 'u', password => 'p', host => '127.1');
+SELECT aep.base_connection_request(username => 'u', password => 'p', host => repeat('a.', 500000));
+
 -- Values that no connection string can carry safely.
 CREATE FUNCTION pg_temp.try(argument text, value text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE

@@ -471,7 +471,7 @@ like(AepTest::run_sql($both[1], "SELECT action FROM aep.ensure_base_connection(n
 like(AepTest::run_sql($both[1], "SELECT action FROM aep.ensure_base_connection(name => 'in a transaction', server => 'dev')"),
 	qr/^created$/, 'nor for another server');
 AepTest::begin_sql($both[1], "RESET lock_timeout; SELECT action FROM aep.ensure_base_connection(name => 'in a transaction')");
-my $waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND wait_event = 'advisory'";
+my $waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Extension' AND query ~ 'in a transaction'";
 ok(AepTest::wait_until(sub { $node->safe_psql('postgres', $waiting) == 1 }, 10), 'it waits');
 AepTest::run_sql($both[0], 'COMMIT');
 is(AepTest::end_sql($both[1]), 'unchanged', 'and then finds it');

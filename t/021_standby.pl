@@ -120,7 +120,7 @@ gives("BEGIN; $ensure", qr/^created$/, 'LIST POST');
 my ($other_pid) = AepTest::run_sql($other, 'SELECT pg_backend_pid()');
 AepTest::begin_sql($other, $ensure);
 $standby->poll_query_until('postgres',
-	"SELECT wait_event = 'advisory' FROM pg_stat_activity WHERE pid = $other_pid")
+	"SELECT wait_event_type = 'Extension' FROM pg_stat_activity WHERE pid = $other_pid")
   or die 'the other session did not wait';
 AepTest::run_sql($session, 'COMMIT');
 is(AepTest::end_sql($other), 'unchanged', 'another session waited for the first');

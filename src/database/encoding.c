@@ -15,6 +15,12 @@
 /* Bytes that are converted at once: it takes MAX_CONVERSION_GROWTH times the room. */
 #define MAX_PIECE (64 * 1024)
 
+/* Bytes of a text that a message quotes. */
+#define MAX_QUOTED 120
+
+/* Bytes of a text that are enough to see what kind of characters it has. */
+#define MAX_LOOK 65536
+
 /* With SQL_ASCII PostgreSQL takes any bytes, and does not convert them. */
 bool
 aep_can_be_utf8(const char *text)
@@ -126,4 +132,35 @@ aep_from_utf8(const char *text)
 	}
 	pfree(converted);
 	return result.data;
+}
+
+const char *
+aep_utf8_for_a_look(const char *text)
+{
+	int encoding = GetDatabaseEncoding();
+	int len;
+	unsigned char *utf8;
+	Oid proc;
+
+	if (encoding == PG_UTF8 || encoding == PG_SQL_ASCII || pg_is_ascii(text))
+		return text;
+	proc = FindDefaultConversionProc(encoding, PG_UTF8);
+	if (!OidIsValid(proc))
+		return text;
+	len = pg_encoding_mbcliplen(encoding, text, (int) strnlen(text, 2 * MAX_LOOK), MAX_LOOK);
+	utf8 = palloc0(len * MAX_CONVERSION_GROWTH + 1);
+	(void) pg_do_encoding_conversion_buf(proc, encoding, PG_UTF8,
+										 unconstify(unsigned char *, (const unsigned char *) text),
+										 len, utf8, len * MAX_CONVERSION_GROWTH + 1, true);
+	return (char *) utf8;
+}
+
+const char *
+aep_quotable(const char *text)
+{
+	/* text of a SQL_ASCII database is UTF-8 if it is anything */
+	int encoding = GetDatabaseEncoding() == PG_SQL_ASCII ? PG_UTF8 : GetDatabaseEncoding();
+	int shown = pg_encoding_mbcliplen(encoding, text, (int) strlen(text), MAX_QUOTED);
+
+	return text[shown] == '\0' ? text : psprintf("%.*s...", shown, text);
 }

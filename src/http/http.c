@@ -445,6 +445,34 @@ is_line_too_long(const AepHttpTransfer *transfer, CURLcode code)
 	return code == AEP_CODE_TOO_LARGE && has_left(&transfer->exchange) && !transfer->head.ended;
 }
 
+/* What was in the way of an attempt that did not get as far as to be sent. */
+static AepHttpObstacle
+find_obstacle(const AepHttpTransfer *transfer, CURLcode code)
+{
+	bool proxied = transfer->request.limits->proxy != NULL && transfer->route.secure;
+	long answer_of_proxy = 0;
+
+	curl_easy_getinfo(transfer->easy, CURLINFO_HTTP_CONNECTCODE, &answer_of_proxy);
+	if (answer_of_proxy != 0 && answer_of_proxy / 100 != 2)
+		return AEP_HTTP_NO_PROXY;
+	switch (code)
+	{
+		case CURLE_COULDNT_RESOLVE_HOST:
+			return AEP_HTTP_NO_NAME;
+		case CURLE_COULDNT_RESOLVE_PROXY:
+		case CURLE_PROXY:
+			return AEP_HTTP_NO_PROXY;
+		case CURLE_COULDNT_CONNECT:
+			return proxied ? AEP_HTTP_NO_PROXY : AEP_HTTP_NO_OBSTACLE;
+		case CURLE_PEER_FAILED_VERIFICATION:
+			return AEP_HTTP_BAD_CERTIFICATE;
+		case CURLE_SSL_CACERT_BADFILE:
+			return AEP_HTTP_BAD_CA_FILE;
+		default:
+			return AEP_HTTP_NO_OBSTACLE;
+	}
+}
+
 /* Notes how an attempt ended. */
 static void
 finish_attempt(AepHttpTransfer *transfer, CURLcode code)
@@ -479,6 +507,7 @@ finish_attempt(AepHttpTransfer *transfer, CURLcode code)
 	else
 	{
 		exchange->outcome = AEP_HTTP_NOT_CONNECTED;
+		exchange->obstacle = find_obstacle(transfer, code);
 		exchange->transient = may_pass(code, exchange->reason);
 	}
 }

@@ -63,12 +63,23 @@ typedef enum AepHttpOutcome
 	AEP_HTTP_OUT_OF_MEMORY
 } AepHttpOutcome;
 
+/* What was in the way of a connection, as far as that is worth knowing. */
+typedef enum AepHttpObstacle
+{
+	AEP_HTTP_NO_OBSTACLE, /* none, or another one */
+	AEP_HTTP_NO_NAME,	  /* the host's name is not known */
+	AEP_HTTP_NO_PROXY,	  /* the proxy, or what it says */
+	AEP_HTTP_BAD_CERTIFICATE,
+	AEP_HTTP_BAD_CA_FILE
+} AepHttpObstacle;
+
 typedef struct AepHttpExchange
 {
 	/* result, valid once the outcome is not AEP_HTTP_PENDING */
 	AepHttpOutcome outcome;
-	int status;		/* HTTP status; 0: no answer began */
-	AepFate fate;	/* of what was asked for */
+	int status;	  /* HTTP status; 0: no answer began */
+	AepFate fate; /* of what was asked for */
+	AepHttpObstacle obstacle;
 	bool transient; /* not connected, for a reason that may pass */
 	int attempts;
 	int64 retry_after;		   /* seconds the service asks to wait; 0: it does not say */

@@ -9,12 +9,10 @@
 #include "database/encoding.h"
 #include "database/option.h"
 #include "json/reply.h"
+#include "database/value.h"
 #include "platform/access_token.h"
 #include "platform/call.h"
 #include "platform/document.h"
-
-/* Flow Service and its neighbours are below this path of the gateway. */
-#define FOUNDATION_PATH "/data/foundation"
 
 /* Of the text of a UUID. */
 #define UUID_LENGTH 36
@@ -48,6 +46,9 @@ aep_call_begin(const AepServer *server, const char *method, const char *path, co
 	call->context.method = method;
 	call->context.server = server->name;
 	call->context.secrets = &call->secrets;
+	if (server->access_token != NULL)
+		call->context.token =
+			server->client_secret != NULL ? AEP_TOKEN_BEFORE_SECRET : AEP_TOKEN_OWN;
 	call->memory = memory;
 	call->release.func = release_call;
 	call->release.arg = call;
@@ -160,8 +161,8 @@ send_request(AepCall *call, const char *authorization)
 	AepHttpHeader *headers = palloc((MAX_OWN_HEADERS + call->nheaders) * sizeof(AepHttpHeader));
 	AepHttpRequest request = {
 		.method = call->context.method,
-		.url =
-			aep_http_url(server->base_url, FOUNDATION_PATH, call->path, call->query, call->nquery),
+		.url = aep_http_url(server->base_url, AEP_FOUNDATION_PATH, call->path, call->query,
+							call->nquery),
 		.headers = headers,
 		.nheaders = collect_headers(call, authorization, headers),
 		.body = call->body.len > 0 ? call->body.data : NULL,

@@ -40,9 +40,13 @@ extern Jsonb *aep_document_string(const char *data, size_t len);
 /* Adds a member to an object being built; the value likewise. */
 extern void aep_document_push_member(JsonbInState *state, const char *name, const char *value);
 
-/* A copy in which the member at the path, if it is there, is this text. */
-extern Jsonb *aep_document_replace(Jsonb *document, const char *const *path, int depth,
-								   const char *text);
+/*
+ * A copy in which the value at the path, if it is there, is masked: an object
+ * keeps the names of all its members, and the values of those that are shown, if
+ * they are scalars; anything else is masked whole.
+ */
+extern Jsonb *aep_document_mask(Jsonb *document, const char *const *path, int depth,
+								const char *const *shown, int nshown);
 
 /* A member's text, palloc'd: a string, or a number or boolean as it is written. */
 extern char *aep_document_text(JsonbContainer *object, const char *name);

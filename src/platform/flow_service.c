@@ -229,8 +229,9 @@ name_flows(const AepServer *server, const char *connection_id)
 			appendStringInfoString(&names, ", and more");
 			break;
 		}
-		appendStringInfo(&names, "%s\"%s\" (%s)", i > 0 ? ", " : "", name != NULL ? name : "",
-						 id != NULL ? id : "no id");
+		appendStringInfo(&names, "%s\"%s\" (%s)", i > 0 ? ", " : "",
+						 name != NULL ? aep_quotable(name) : "",
+						 id != NULL ? aep_quotable(id) : "no id");
 	}
 	aep_call_end(call);
 	return names.len > 0 ? names.data : NULL;
@@ -262,7 +263,8 @@ aep_flow_try_delete(const AepServer *server, const char *id, bool *was_missing, 
 	answer = aep_call_answer(call);
 	*was_missing = is_missing(call);
 	/* an attempt whose answer was lost, or said otherwise, has done it */
-	deleted = (answer != NULL && answer->status == 404 && aep_fate_unsure_before(&answer->fate)) ||
+	deleted = (answer != NULL && aep_fate_unsure_before(&answer->fate) &&
+			   aep_error_says_absent(answer)) ||
 			  aep_call_succeeded(call, error);
 	if (!deleted && error->sqlstate == ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST)
 	{
@@ -342,6 +344,7 @@ aep_flow_try_test(const AepServer *server, const char *id, const char **reason, 
 	AepTestResult result = AEP_TEST_NOT_ASKED;
 
 	*reason = NULL;
+	call->context.reaches_database = true;
 	aep_call_wait(call);
 	if (connector_failed(call, reason))
 		result = AEP_TEST_FAILED;
@@ -372,6 +375,7 @@ explore(const AepServer *server, const char *id, const AepHttpParameter *query, 
 
 	call->query = query;
 	call->nquery = nquery;
+	call->context.reaches_database = true;
 	aep_call_require_success(call);
 	answer = aep_call_document(call);
 	if (!is_right(answer))
@@ -419,6 +423,7 @@ aep_flow_etag(Jsonb *entity)
 
 	if (etag == NULL || !aep_reply_is_etag(etag))
 		ereport(ERROR, (errcode(ERRCODE_PROTOCOL_VIOLATION),
-						errmsg("the connection has no usable etag in Experience Platform")));
+						errmsg("the connection has no usable etag in Experience Platform"),
+						errhint("Without one it can only be deleted and created again.")));
 	return etag;
 }

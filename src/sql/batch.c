@@ -16,6 +16,7 @@
 #include "common/hashfn.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -24,9 +25,9 @@
 #include "utils/typcache.h"
 
 #include "compat.h"
-#include "database/endpoint.h"
 #include "database/hidden_statement.h"
 #include "database/login.h"
+#include "database/value.h"
 #include "platform/flow_service.h"
 #include "sql/argument.h"
 #include "sql/connection_argument.h"
@@ -61,7 +62,7 @@ typedef struct Batch
 	int in_flight;
 	int window; /* requests allowed in flight */
 	bool at_end;
-	char *warned_host;	  /* already warned of */
+	char *warned;		  /* what was warned of last */
 	HTAB *warned_logins;  /* hashes of what was said of them */
 	bool no_token;		  /* none is to be had any more: no item is sent */
 	AepError token_error; /* says why */
@@ -99,16 +100,27 @@ read_spec(Batch *batch, Datum spec, NullableDatum *arguments)
 		arguments[i] = (NullableDatum){values[i], nulls[i]};
 }
 
-/* Once for each host that follows another. */
+/* Once for all items in a row of which the same is to be said. */
 static void
-warn_unreachable(Batch *batch, const char *host)
+warn(Batch *batch, List *suspicions)
 {
-	if (batch->warned_host != NULL && strcmp(batch->warned_host, host) == 0)
+	StringInfoData said;
+	ListCell *cell;
+
+	initStringInfo(&said);
+	foreach (cell, suspicions)
+	{
+		const AepSuspicion *suspicion = lfirst(cell);
+
+		appendStringInfo(&said, "%s: %s\n", suspicion->message, suspicion->why.detail);
+	}
+	if (suspicions == NIL || (batch->warned != NULL && strcmp(batch->warned, said.data) == 0))
 		return;
-	if (batch->warned_host != NULL)
-		pfree(batch->warned_host);
-	batch->warned_host = MemoryContextStrdup(GetMemoryChunkContext(batch), host);
-	aep_endpoint_warn_unreachable(host);
+	if (batch->warned != NULL)
+		pfree(batch->warned);
+	batch->warned = MemoryContextStrdup(GetMemoryChunkContext(batch), said.data);
+	foreach (cell, suspicions)
+		aep_suspicion_raise(lfirst(cell));
 }
 
 /* Each finding once, however many items have it. */
@@ -139,6 +151,7 @@ begin_item(Batch *batch, Datum spec, bool is_null)
 	NullableDatum arguments[AEP_CONNECTION_ARGUMENTS];
 	AepBaseConnection connection = {0};
 	MemoryContext caller;
+	List *suspicions;
 
 	memset(item, 0, sizeof(*item));
 	item->memory = AllocSetContextCreate(CurrentMemoryContext, "aep item", ALLOCSET_SMALL_SIZES);
@@ -150,9 +163,9 @@ begin_item(Batch *batch, Datum spec, bool is_null)
 	{
 		read_spec(batch, spec, arguments);
 		if (aep_connection_arguments(arguments, batch->server, &default_type, &connection,
-									 &item->error))
+									 &suspicions, &item->error))
 		{
-			warn_unreachable(batch, connection.host);
+			warn(batch, suspicions);
 			warn_login(batch, &connection);
 			item->call = aep_flow_create_begin(batch->server, &connection, true);
 		}

@@ -5,17 +5,14 @@
  */
 #include "postgres.h"
 
-#include "common/hashfn.h"
 #include "fmgr.h"
-#include "miscadmin.h"
-#include "storage/lmgr.h"
-#include "storage/lock.h"
 #include "utils/builtins.h"
 
 #include "compat.h"
 #include "database/endpoint.h"
 #include "database/hidden_statement.h"
 #include "database/login.h"
+#include "database/name_lock.h"
 #include "ingest/role.h"
 #include "ingest/state.h"
 #include "platform/document.h"
@@ -25,12 +22,6 @@
 #include "sql/connection_argument.h"
 #include "sql/connection_change.h"
 #include "sql/row.h"
-
-/*
- * Advisory locks of SQL's functions have class 1 or 2 in this field: ours
- * never meet them.
- */
-#define LOCK_CLASS 0xae
 
 /* An enabled connection can be disabled and the other way round; nothing else. */
 static const char *
@@ -97,6 +88,7 @@ read_given(FunctionCallInfo fcinfo, AepGivenConnection *given)
 	arguments[AEP_ARG_DATABASE] = fcinfo->args[UPDATE_DATABASE];
 	if (!aep_connection_given(arguments, given, &problem))
 		aep_error_raise(&problem);
+	aep_connection_warn(given->suspicions);
 }
 
 /* Login and address as they shall be; warns of what will not work. */
@@ -108,7 +100,7 @@ merge_auth(const AepGivenConnection *given, const AepShownConnection *shown,
 
 	if (!aep_connection_merge(given, shown, server, replace_credentials, change, &problem))
 		aep_error_raise(&problem);
-	aep_endpoint_warn_unreachable(change->auth.host);
+	aep_endpoint_warn_unreachable(server, change->auth.host);
 	aep_login_warn(server, &change->auth);
 }
 
@@ -133,15 +125,6 @@ fill_created(AepCreated *created, const char *id, const char *etag)
 	strlcpy(created->id, id, sizeof(created->id));
 	strlcpy(created->etag, etag, sizeof(created->etag));
 	created->has_etag = true;
-}
-
-/* Facts: without its quotes the service answers as if somebody had changed the connection. */
-static bool
-is_quoted(const char *etag)
-{
-	size_t len = strlen(etag);
-
-	return len >= 2 && etag[0] == '"' && etag[len - 1] == '"';
 }
 
 AEP_SQL_FUNCTION(aep_update_connection);
@@ -172,9 +155,8 @@ aep_update_connection(PG_FUNCTION_ARGS)
 	etag = aep_argument_text(fcinfo, UPDATE_ETAG);
 	if (change.name != NULL && change.name[0] == '\0')
 		aep_argument_refused("name", "It must not be empty.", NULL);
-	if (etag != NULL && !(aep_reply_is_etag(etag) && is_quoted(etag)))
-		aep_argument_refused("etag", "It is not an etag of Flow Service.",
-							 "Give it as it was read, with its double quotes.");
+	if (etag != NULL)
+		aep_argument_check("etag", AEP_VALUE_ETAG, etag);
 	read_given(fcinfo, &given);
 	if (change.name == NULL && change.description == NULL && change.state == NULL &&
 		!wants_auth(fcinfo))
@@ -229,20 +211,6 @@ aep_delete_connection(PG_FUNCTION_ARGS)
 				 errhint("CALL aep.drop_ingest_role(%s) takes them away.",
 						 quote_literal_cstr(role_name))));
 	PG_RETURN_VOID();
-}
-
-/*
- * Keeps other sessions of this database from creating the same connection,
- * until the end of the transaction: its own advisory lock on server and name.
- */
-static void
-lock_name(const AepServer *server, const char *name)
-{
-	LOCKTAG tag;
-
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, server->serverid,
-						 hash_bytes((const unsigned char *) name, (int) strlen(name)), LOCK_CLASS);
-	(void) LockAcquire(&tag, ExclusiveLock, false, false);
 }
 
 /* The arguments of aep.ensure_base_connection() behind those of a connection. */
@@ -390,7 +358,7 @@ find_differences(Ensuring *ensuring, Jsonb *entity, AepConnectionChange *change)
 		AepBaseConnection present = ensuring->address;
 
 		present.username = given->username != NULL ? given->username : shown.username;
-		aep_endpoint_warn_unreachable(present.host);
+		aep_endpoint_warn_unreachable(ensuring->server, present.host);
 		aep_login_warn(ensuring->server, &present);
 	}
 }
@@ -406,7 +374,7 @@ ensure_connection(Ensuring *ensuring, AepCreated *result)
 	Jsonb *entity;
 	const char *id;
 
-	lock_name(server, name);
+	aep_name_lock(server, name);
 	entity = aep_flow_find_by_name(server, name);
 	if (entity == NULL)
 	{
@@ -415,7 +383,7 @@ ensure_connection(Ensuring *ensuring, AepCreated *result)
 
 		if (!aep_connection_complete(&ensuring->given, server, &default_type, &wanted, &problem))
 			aep_error_raise(&problem);
-		aep_endpoint_warn_unreachable(wanted.host);
+		aep_endpoint_warn_unreachable(server, wanted.host);
 		aep_login_warn(server, &wanted);
 		aep_flow_create_connection(server, &wanted, result);
 		return "created";
@@ -451,6 +419,7 @@ aep_ensure_base_connection_2_0(PG_FUNCTION_ARGS)
 	ensuring.server = aep_server_get(aep_argument_server(fcinfo, ENSURE_SERVER), false);
 	if (!aep_connection_given(fcinfo->args, &ensuring.given, &problem))
 		aep_error_raise(&problem);
+	aep_connection_warn(ensuring.given.suspicions);
 	ensuring.replace_credentials = is_true(fcinfo, ENSURE_REPLACE_CREDENTIALS);
 	ensuring.adopt = is_true(fcinfo, ENSURE_ADOPT);
 	ensuring.address = (AepBaseConnection){

@@ -12,6 +12,8 @@
 
 #include "database/encoding.h"
 #include "database/endpoint.h"
+#include "database/hidden_statement.h"
+#include "database/value.h"
 #include "json/connection_string.h"
 #include "sql/argument.h"
 #include "sql/connection_argument.h"
@@ -87,37 +89,46 @@ read_ssl_mode(const Reader *reader)
 				   psprintf("Use one of %s.", aep_ssl_mode_list()));
 }
 
+/* Checks a value; one that is probably wrong is suspect. */
 static bool
-read_not_empty(const Reader *reader, AepConnectionArgument number, const char *name,
-			   const char **value)
+check_value(const Reader *reader, const char *name, AepValueKind kind, const char *value)
 {
-	*value = read_text(reader, number);
-	return *value == NULL || (*value)[0] != '\0' ||
-		   refused(reader, name, "It must not be empty.", NULL);
+	AepSuspicion *suspicion;
+	AepObjection why;
+
+	if (aep_value_refused(kind, value, &why))
+		return refused(reader, name, why.detail, why.hint);
+	if (!aep_value_suspect(kind, value, &why))
+		return true;
+	suspicion = palloc(sizeof(AepSuspicion));
+	suspicion->message = psprintf("the value of argument \"%s\" is probably wrong", name);
+	suspicion->why = why;
+	reader->given->suspicions = lappend(reader->given->suspicions, suspicion);
+	return true;
 }
 
+/* NULL is no value. */
 static bool
-read_host(const Reader *reader)
+read_value(const Reader *reader, AepConnectionArgument number, const char *name, AepValueKind kind,
+		   const char **value)
 {
-	const char *refusal;
-
-	reader->connection->host = read_text(reader, AEP_ARG_HOST);
-	if (reader->connection->host == NULL)
-		return true;
-	refusal = aep_endpoint_host_refusal(reader->connection->host);
-	return refusal == NULL || refused(reader, "host", refusal, NULL);
+	*value = read_text(reader, number);
+	if (*value != NULL && kind == AEP_VALUE_PASSWORD)
+		aep_hide_secret(*value, strlen(*value));
+	return *value == NULL || check_value(reader, name, kind, *value);
 }
 
 static bool
 read_port(const Reader *reader)
 {
 	const NullableDatum *port = &reader->arguments[AEP_ARG_PORT];
+	AepObjection why;
 
 	if (port->isnull)
 		return true;
 	reader->connection->port = DatumGetInt32(port->value);
-	return (reader->connection->port >= 1 && reader->connection->port <= 65535) ||
-		   refused(reader, "port", "It must be a number from 1 to 65535.", NULL);
+	return aep_value_in_range(AEP_VALUE_PORT, reader->connection->port, &why) ||
+		   refused(reader, "port", why.detail, why.hint);
 }
 
 /* The name first, so that what is said of the others can be told by it. */
@@ -129,12 +140,17 @@ aep_connection_given(const NullableDatum *arguments, AepGivenConnection *given, 
 
 	memset(given, 0, sizeof(*given));
 	connection->description = read_text(&reader, AEP_ARG_DESCRIPTION);
-	return read_not_empty(&reader, AEP_ARG_NAME, "name", &connection->name) &&
+	return read_value(&reader, AEP_ARG_NAME, "name", AEP_VALUE_CONNECTION_NAME,
+					  &connection->name) &&
 		   read_auth_type(&reader) && read_ssl_mode(&reader) &&
-		   read_not_empty(&reader, AEP_ARG_USERNAME, "username", &connection->username) &&
-		   read_not_empty(&reader, AEP_ARG_PASSWORD, "password", &connection->password) &&
-		   read_host(&reader) && read_port(&reader) &&
-		   read_not_empty(&reader, AEP_ARG_DATABASE, "database", &connection->database);
+		   read_value(&reader, AEP_ARG_USERNAME, "username", AEP_VALUE_ROLE,
+					  &connection->username) &&
+		   read_value(&reader, AEP_ARG_PASSWORD, "password", AEP_VALUE_PASSWORD,
+					  &connection->password) &&
+		   read_value(&reader, AEP_ARG_HOST, "host", AEP_VALUE_HOST, &connection->host) &&
+		   read_port(&reader) &&
+		   read_value(&reader, AEP_ARG_DATABASE, "database", AEP_VALUE_DATABASE,
+					  &connection->database);
 }
 
 bool
@@ -202,7 +218,7 @@ check_mapping(const AepServer *server, const AepBaseConnection *connection, AepE
 {
 	AepEndpoint own;
 
-	if (!server->mapping_is_public || connection->password != server->password ||
+	if (!aep_server_hides_mapping(server) || connection->password != server->password ||
 		aep_endpoint_is_own(server, connection->host, connection->port))
 		return true;
 	aep_endpoint_get(server, &own);
@@ -296,23 +312,43 @@ aep_connection_complete(const AepGivenConnection *given, const AepServer *server
 bool
 aep_connection_arguments(const NullableDatum *arguments, const AepServer *server,
 						 const AepAuthType *default_type, AepBaseConnection *connection,
-						 AepError *problem)
+						 List **suspicions, AepError *problem)
 {
 	AepGivenConnection given;
+	AepSuspicion *unreachable = palloc(sizeof(AepSuspicion));
 
-	if (aep_connection_given(arguments, &given, problem))
-		return aep_connection_complete(&given, server, default_type, connection, problem);
-	connection->name = given.connection.name;
-	return false;
+	*suspicions = NIL;
+	if (!aep_connection_given(arguments, &given, problem))
+	{
+		connection->name = given.connection.name;
+		return false;
+	}
+	if (!aep_connection_complete(&given, server, default_type, connection, problem))
+		return false;
+	*suspicions = given.suspicions;
+	if (aep_endpoint_suspect(server, connection->host, unreachable))
+		*suspicions = lappend(*suspicions, unreachable);
+	return true;
+}
+
+void
+aep_connection_warn(const List *suspicions)
+{
+	ListCell *cell;
+
+	foreach (cell, suspicions)
+		aep_suspicion_raise(lfirst(cell));
 }
 
 void
 aep_connection_arguments_require(const NullableDatum *arguments, const AepServer *server,
 								 const AepAuthType *default_type, AepBaseConnection *connection)
 {
+	List *suspicions;
 	AepError problem;
 
-	if (!aep_connection_arguments(arguments, server, default_type, connection, &problem))
+	if (!aep_connection_arguments(arguments, server, default_type, connection, &suspicions,
+								  &problem))
 		aep_error_raise(&problem);
-	aep_endpoint_warn_unreachable(connection->host);
+	aep_connection_warn(suspicions);
 }

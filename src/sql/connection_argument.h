@@ -7,6 +7,7 @@
 #define AEP_CONNECTION_ARGUMENT_H
 
 #include "fmgr.h"
+#include "nodes/pg_list.h"
 
 #include "database/server.h"
 #include "json/payload.h"
@@ -32,6 +33,7 @@ typedef struct AepGivenConnection
 {
 	AepBaseConnection connection;
 	bool has_type;
+	List *suspicions; /* of AepSuspicion: what is probably wrong with it, for a WARNING each */
 } AepGivenConnection;
 
 /*
@@ -53,12 +55,12 @@ extern bool aep_connection_complete(const AepGivenConnection *given, const AepSe
 									const AepAuthType *default_type, AepBaseConnection *connection,
 									AepError *problem);
 
-/* Both in one. */
+/* Both in one; what is suspect includes an address that nobody outside reaches. */
 extern bool aep_connection_arguments(const NullableDatum *arguments, const AepServer *server,
 									 const AepAuthType *default_type, AepBaseConnection *connection,
-									 AepError *problem);
+									 List **suspicions, AepError *problem);
 
-/* The same; raises what is wrong, and warns of an address that nobody reaches. */
+/* The same; raises what is wrong, and warns of what is suspect. */
 extern void aep_connection_arguments_require(const NullableDatum *arguments,
 											 const AepServer *server,
 											 const AepAuthType *default_type,
@@ -89,5 +91,8 @@ extern void aep_connection_take_address(const AepServer *server, AepBaseConnecti
 
 /* The name of a connection that was given none: its address. */
 extern const char *aep_connection_default_name(const AepBaseConnection *connection);
+
+/* Raises the warnings. */
+extern void aep_connection_warn(const List *suspicions);
 
 #endif /* AEP_CONNECTION_ARGUMENT_H */

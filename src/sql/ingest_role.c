@@ -95,8 +95,7 @@ read_grants(FunctionCallInfo fcinfo, AepIngestGrants *grants)
 
 	memset(grants, 0, sizeof(*grants));
 	grants->role_name = aep_argument_name_required(fcinfo, ARG_ROLE_NAME, "role_name");
-	if (grants->role_name[0] == '\0')
-		aep_argument_refused("role_name", "It must not be empty.", NULL);
+	aep_argument_check("role_name", AEP_VALUE_NEW_ROLE, grants->role_name);
 	grants->database = get_database_name(MyDatabaseId);
 	grants->default_privileges =
 		!PG_ARGISNULL(ARG_DEFAULT_PRIVILEGES) && PG_GETARG_BOOL(ARG_DEFAULT_PRIVILEGES);
