@@ -17,6 +17,7 @@
 #include "utils/varlena.h"
 
 #include "compat.h"
+#include "database/encoding.h"
 #include "database/endpoint.h"
 
 /* A block of addresses that the public internet does not route. */
@@ -177,7 +178,8 @@ aep_endpoint_warn_unreachable(const char *host)
 
 	if (kind != NULL)
 		ereport(WARNING,
-				(errmsg("Experience Platform cannot reach this database at \"%s\"", host),
+				(errmsg("Experience Platform cannot reach this database at \"%s\"",
+						aep_for_client(host)),
 				 errdetail("That is %s, and Experience Platform connects from outside.", kind),
 				 errhint("Set the server option advertised_host to a public name or address.")));
 }

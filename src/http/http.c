@@ -146,7 +146,17 @@ stop_all_transfers(void)
 	dlist_mutable_iter iter;
 
 	dlist_foreach_modify(iter, &transfers)
-		stop_transfer(dlist_container(AepHttpTransfer, node, iter.cur));
+	{
+		AepHttpTransfer *transfer = dlist_container(AepHttpTransfer, node, iter.cur);
+
+		/* so that nobody waits for it */
+		if (transfer->exchange.outcome == AEP_HTTP_PENDING)
+		{
+			transfer->exchange.outcome = AEP_HTTP_BROKEN;
+			transfer->exchange.reason = "given up";
+		}
+		stop_transfer(transfer);
+	}
 }
 
 static void
@@ -598,6 +608,8 @@ collect_finished(void)
 	CURLMsg *message;
 	int left;
 
+	/* a message of a retry serves interrupts: not before all that has come is noted */
+	HOLD_INTERRUPTS();
 	while ((message = curl_multi_info_read(multi, &left)) != NULL)
 	{
 		char *private = NULL;
@@ -613,6 +625,7 @@ collect_finished(void)
 		pause_transfer(transfer);
 		ended |= transfer->exchange.outcome != AEP_HTTP_PENDING;
 	}
+	RESUME_INTERRUPTS();
 	return ended;
 }
 
