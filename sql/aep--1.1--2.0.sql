@@ -79,3 +79,14 @@ CREATE FUNCTION aep.create_base_connections(
 COMMENT ON FUNCTION aep.create_base_connections(aep.base_connection_spec[], name) IS
 'Creates many base connections at once, as many requests in flight as the server option concurrency says. Returns one row for each spec, in their order: id and etag, or SQLSTATE and message of what kept this one from being created; the others are not affected. Not undone by ROLLBACK. Errors: 22004 missing argument, 42704 no such server or user mapping, 42501 no USAGE, 28000 no access token to be had.';
 REVOKE ALL ON FUNCTION aep.create_base_connections(aep.base_connection_spec[], name) FROM PUBLIC;
+
+-- Many tests at once.
+CREATE FUNCTION aep.test_connections(
+    ids uuid[] DEFAULT NULL, server name DEFAULT 'aep',
+    OUT id uuid, OUT name text, OUT result boolean, OUT message text, OUT sqlstate text)
+    RETURNS SETOF record
+    LANGUAGE C VOLATILE PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'aep_test_connections';
+COMMENT ON FUNCTION aep.test_connections(uuid[], name) IS
+'Has Experience Platform test many base connections at once, as many requests in flight as the server option concurrency says: those of the ids, or this database''s, which are the enabled PostgreSQL connections whose address is that of aep.endpoint(), or is not shown. Returns one row for each, in the order in which they finish: result and message as aep.test_connection, or a NULL result with SQLSTATE and message of what kept this one from being tested; the others are not affected. Errors: 42704 no such server or user mapping, 42501 no USAGE, 28000 no access token to be had, and without ids as aep.connections.';
+REVOKE ALL ON FUNCTION aep.test_connections(uuid[], name) FROM PUBLIC;
