@@ -679,13 +679,6 @@ aep_http_step(long max_ms)
 }
 
 void
-aep_http_wait(AepHttpExchange *exchange)
-{
-	while (exchange->outcome == AEP_HTTP_PENDING)
-		(void) aep_http_step(-1);
-}
-
-void
 aep_http_forget_throttle(void)
 {
 	throttled_until = 0;
