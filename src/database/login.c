@@ -178,8 +178,10 @@ aep_login_findings(const AepServer *server, const AepBaseConnection *connection)
 void
 aep_login_warn_of(const AepLoginFinding *finding)
 {
-	ereport(WARNING, (errmsg("%s", finding->message), errdetail("%s", finding->detail),
-					  errhint("%s", finding->hint)));
+	/* a warning must not become an error for the client's encoding */
+	ereport(WARNING, (errmsg_internal("%s", aep_for_client(finding->message)),
+					  errdetail_internal("%s", aep_for_client(finding->detail)),
+					  errhint("%s", aep_for_client(finding->hint))));
 }
 
 void
