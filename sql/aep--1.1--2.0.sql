@@ -83,3 +83,14 @@ REVOKE ALL ON FUNCTION aep.create_base_connections(aep.base_connection_spec[], n
 -- A mapping that the caller cannot see gives no power over others' logins.
 COMMENT ON FUNCTION aep.request(text, text, jsonb, jsonb, jsonb, name) IS
 'Sends any request to Experience Platform, signed as those of the other functions. method: GET, POST, PUT, PATCH or DELETE; path: below /data/foundation, such as /flowservice/flows; query: an object of parameters, an array for one that is repeated; headers: an object of further ones. Returns HTTP status, etag, headers and body of the answer, whatever its status: one row; a body that is not JSON comes as a JSON string. Not undone by ROLLBACK. Errors: 22004 missing argument, 22023 bad argument, 42704 no such server or user mapping, 42501 no USAGE, or the user mapping of PUBLIC, which the caller cannot see, 28000 no access token to be had, 08001 cannot connect, 08006 connection lost, 08007 outcome unknown, 54000 answer too large.';
+
+-- All that is missing or wrong before a call can succeed, at once.
+CREATE FUNCTION aep.check_server(
+    server name DEFAULT 'aep',
+    OUT severity text, OUT finding text, OUT remedy text)
+    RETURNS SETOF record
+    LANGUAGE C VOLATILE PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'aep_check_server';
+COMMENT ON FUNCTION aep.check_server(name) IS
+'Lists what is missing or wrong for the current user to make calls through a server: options, user mapping, privileges, the address of this database, reachability and TLS, the credential, organisation and sandbox, the clock. One row for each finding, with a remedy, which is a statement where one can be named; no row: nothing was found. severity is error where no call can succeed, or warning. Sends one request, and one for a token if none is at hand. Errors: 22004 missing argument.';
+REVOKE ALL ON FUNCTION aep.check_server(name) FROM PUBLIC;
