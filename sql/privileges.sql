@@ -1,6 +1,6 @@
 -- Who may configure, who may call, and who sees a secret.
 \set SHOW_CONTEXT never
-SET client_min_messages = warning;
+SET client_min_messages = error;
 CREATE SERVER aep FOREIGN DATA WRAPPER aep
     OPTIONS (org_id '5C1328435BF324E90A49402A@AdobeOrg', advertised_host 'db1.example.com');
 CREATE USER MAPPING FOR CURRENT_USER SERVER aep

@@ -25,8 +25,16 @@ SELECT r ->> 'name' = format('PostgreSQL %s at db1.example.com:5433', current_da
        r #>> '{auth,params,sslMode}' AS ssl_mode
 FROM aep.base_connection_request(username => 'acme', password => 'xxxx') AS r;
 CREATE USER MAPPING FOR CURRENT_USER SERVER aep OPTIONS (username 'mapped', password 'mapped secret');
-SELECT aep.base_connection_request() #> '{auth,params}' - 'database'::text AS params;
-SELECT aep.base_connection_request(username => 'given') #>> '{auth,params,username}' AS username;
+SELECT (aep.base_connection_request() #> '{auth,params}') - 'database' AS params;
+SELECT aep.base_connection_request(username => 'given', password => 'p') #>> '{auth,params,username}' AS username;
+
+-- The mapping's password belongs to the mapping's username, and to no other.
+SELECT aep.base_connection_request(username => 'mapped') #>> '{auth,params,username}' AS username;
+SELECT aep.base_connection_request(password => 'p') #>> '{auth,params,username}' AS username;
+SELECT aep.base_connection_request(username => 'given');
+ALTER USER MAPPING FOR CURRENT_USER SERVER aep OPTIONS (DROP username);
+SELECT aep.base_connection_request(username => 'mapped');
+SELECT aep.base_connection_request(password => 'p');
 DROP USER MAPPING FOR CURRENT_USER SERVER aep;
 
 -- The password is never shown, whatever it looks like.

@@ -6,7 +6,8 @@
 -- pg_cron keeps its jobs in one database of the cluster, cron.database_name.
 -- A job runs as the role that schedules it: one that may call
 -- aep.rotate_credentials() and has a user mapping.  Run this again after a
--- further connection was made; a job of the same name is replaced.
+-- further connection was made; a job of the same name is replaced.  In a copy of
+-- the database the jobs fail, with 55000: see doc/copies.md.
 
 \set ON_ERROR_STOP on
 \if :{?schedule}
@@ -17,8 +18,8 @@
 SELECT current_database() AS here, current_setting('cron.database_name') AS cron_database,
        coalesce(jsonb_agg(jsonb_build_object(
                     'name', 'rotate ' || role_name || ' in ' || current_database(),
-                    'command', format('CALL aep.rotate_credentials(%L, %L)',
-                                      connection_id, server))), '[]') AS jobs
+                    'command', format('CALL aep.rotate_credentials(%L)',
+                                      connection_id))), '[]') AS jobs
 FROM aep.ingest_role_status()
 WHERE connection_id IS NOT NULL
 \gset

@@ -6,13 +6,14 @@
 
 #include "catalog/namespace.h"
 #include "common/string.h"
+#include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 
 #include "database/encoding.h"
 
-/* Characters that cannot be converted take time each, so large texts can be cancelled. */
-#define SKIPPED_AT_ONCE 10000
+/* Bytes that are converted at once: it takes MAX_CONVERSION_GROWTH times the room. */
+#define MAX_PIECE (64 * 1024)
 
 /* Bytes of a text that a message quotes. */
 #define MAX_QUOTED 120
@@ -44,49 +45,93 @@ aep_to_utf8(const char *text, const char *what)
 	return pg_server_to_any(text, (int) strlen(text), PG_UTF8);
 }
 
+/* What stands for a character that the encoding does not have. */
+#define SUBSTITUTE '?'
+
+static bool
+is_taken_as_it_is(int encoding)
+{
+	return encoding == PG_UTF8 || encoding == PG_SQL_ASCII;
+}
+
+bool
+aep_is_exact(const char *text)
+{
+	return is_taken_as_it_is(GetDatabaseEncoding()) || strchr(text, SUBSTITUTE) == NULL;
+}
+
+/* How much of valid UTF-8 to convert next. */
+static int
+next_piece(const unsigned char *from, size_t left)
+{
+	int len = MAX_PIECE;
+
+	if (left <= MAX_PIECE)
+		return (int) left;
+	/* best before ASCII: to EUC_JIS_2004 some pairs of characters are one */
+	while (len > 0 && IS_HIGHBIT_SET(from[len]))
+		len--;
+	if (len > 0)
+		return len;
+	len = MAX_PIECE;
+	while ((from[len] & 0xc0) == 0x80)
+		len--;
+	return len;
+}
+
+/* Appends a piece as text of the database, converted at a place with the room for it. */
+static void
+append_piece(StringInfo result, Oid proc, const unsigned char *from, int len,
+			 unsigned char *converted, int room)
+{
+	while (len > 0)
+	{
+		int done = pg_do_encoding_conversion_buf(proc, PG_UTF8, GetDatabaseEncoding(),
+												 unconstify(unsigned char *, from), len, converted,
+												 room, true);
+
+		appendStringInfoString(result, (char *) converted);
+		/* it stops at what it cannot map: step over that and go on */
+		if (done < len)
+		{
+			appendStringInfoChar(result, SUBSTITUTE);
+			done += Min(pg_utf_mblen(from + done), len - done);
+		}
+		from += done;
+		len -= done;
+	}
+}
+
 const char *
 aep_from_utf8(const char *text)
 {
 	const unsigned char *from = (const unsigned char *) text;
-	int left = (int) strlen(text);
+	size_t left = strlen(text);
 	int encoding = GetDatabaseEncoding();
-	unsigned char *out;
-	unsigned char *to;
-	int skipped = 0;
+	int room = (int) Min(left, MAX_PIECE) * MAX_CONVERSION_GROWTH + 1;
+	unsigned char *converted;
+	StringInfoData result;
 	Oid proc;
 
-	if (encoding == PG_UTF8 || encoding == PG_SQL_ASCII)
+	if (is_taken_as_it_is(encoding))
 		return text;
 	proc = FindDefaultConversionProc(PG_UTF8, encoding);
 	if (!OidIsValid(proc))
 		return text;
 
-	/* the conversion stops at what it cannot map: step over that and go on */
-	out = palloc((Size) left * MAX_CONVERSION_GROWTH + 1);
-	to = out;
-	*to = '\0';
+	converted = palloc(room);
+	initStringInfo(&result);
 	while (left > 0)
 	{
-		int done = pg_do_encoding_conversion_buf(proc, PG_UTF8, encoding,
-												 unconstify(unsigned char *, from), left, to,
-												 left * MAX_CONVERSION_GROWTH + 1, true);
+		int len = next_piece(from, left);
 
-		from += done;
-		left -= done;
-		to += strlen((char *) to);
-		if (left > 0)
-		{
-			int skip = Min(pg_utf_mblen(from), left);
-
-			if (++skipped % SKIPPED_AT_ONCE == 0)
-				CHECK_FOR_INTERRUPTS();
-			from += skip;
-			left -= skip;
-			*to++ = '?';
-			*to = '\0';
-		}
+		CHECK_FOR_INTERRUPTS();
+		append_piece(&result, proc, from, len, converted, room);
+		from += len;
+		left -= len;
 	}
-	return (char *) out;
+	pfree(converted);
+	return result.data;
 }
 
 const char *

@@ -37,4 +37,10 @@ extern bool aep_can_be_utf8(const char *text);
  */
 extern const char *aep_from_utf8(const char *text);
 
+/*
+ * Whether text that aep_from_utf8() made can go back as what it was; false also
+ * for one that had a '?' from the beginning.
+ */
+extern bool aep_is_exact(const char *text);
+
 #endif /* AEP_ENCODING_H */

@@ -67,15 +67,16 @@ machine_host(void)
 	return pstrdup(host);
 }
 
-void
-aep_endpoint_get(const AepServer *server, AepEndpoint *endpoint)
+/* The first host that is known; the session's only if it is asked for. */
+static void
+find_endpoint(const AepServer *server, bool of_session, AepEndpoint *endpoint)
 {
 	endpoint->port = server->advertised_port != 0 ? server->advertised_port : PostPortNumber;
 	endpoint->database = get_database_name(MyDatabaseId);
 
 	endpoint->host_source = "advertised_host";
 	endpoint->host = server->advertised_host;
-	if (endpoint->host == NULL)
+	if (endpoint->host == NULL && of_session)
 	{
 		endpoint->host_source = "session";
 		endpoint->host = session_host();
@@ -90,6 +91,36 @@ aep_endpoint_get(const AepServer *server, AepEndpoint *endpoint)
 		endpoint->host_source = "hostname";
 		endpoint->host = machine_host();
 	}
+}
+
+bool
+aep_endpoint_is_own(const AepServer *server, const char *host, int port)
+{
+	AepEndpoint endpoint;
+
+	aep_endpoint_get(server, &endpoint);
+	return port == endpoint.port && pg_strcasecmp(host, endpoint.host) == 0;
+}
+
+void
+aep_endpoint_get(const AepServer *server, AepEndpoint *endpoint)
+{
+	find_endpoint(server, true, endpoint);
+}
+
+void
+aep_endpoint_get_lasting(const AepServer *server, AepEndpoint *endpoint)
+{
+	find_endpoint(server, false, endpoint);
+}
+
+void
+aep_endpoint_warn_unreachable(const AepServer *server, const char *host)
+{
+	AepSuspicion suspicion;
+
+	if (aep_endpoint_suspect(server, host, &suspicion))
+		aep_suspicion_raise(&suspicion);
 }
 
 bool

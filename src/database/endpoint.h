@@ -23,6 +23,12 @@ typedef struct AepEndpoint
  */
 extern void aep_endpoint_get(const AepServer *server, AepEndpoint *endpoint);
 
+/* Whether host and port are those that aep_endpoint_get() finds. */
+extern bool aep_endpoint_is_own(const AepServer *server, const char *host, int port);
+
+/* The same in every session: not by how this one came in. */
+extern void aep_endpoint_get_lasting(const AepServer *server, AepEndpoint *endpoint);
+
 /*
  * Whether Experience Platform, which connects from outside, cannot reach the
  * host: loopback, link-local and private addresses, names that are known inside
@@ -31,5 +37,8 @@ extern void aep_endpoint_get(const AepServer *server, AepEndpoint *endpoint);
  */
 extern bool aep_endpoint_suspect(const AepServer *server, const char *host,
 								 AepSuspicion *suspicion);
+
+/* Raises a WARNING of it. */
+extern void aep_endpoint_warn_unreachable(const AepServer *server, const char *host);
 
 #endif /* AEP_ENDPOINT_H */

@@ -305,6 +305,19 @@ aep_server_get(const char *name, bool missing_mapping_ok)
 	return entry != NULL ? pin(entry->settings) : &read_settings(serverid, umid)->server;
 }
 
+const AepServer *
+aep_server_find(const char *name)
+{
+	Oid serverid = name != NULL ? get_foreign_server_oid(name, true) : InvalidOid;
+
+	if (!OidIsValid(serverid) ||
+		strcmp(GetForeignDataWrapper(GetForeignServer(serverid)->fdwid)->fdwname, WRAPPER_NAME) !=
+			0 ||
+		aep_foreign_server_aclcheck(serverid, GetUserId(), ACL_USAGE) != ACLCHECK_OK)
+		return NULL;
+	return aep_server_get(name, true);
+}
+
 bool
 aep_server_hides_mapping(const AepServer *server)
 {

@@ -63,6 +63,9 @@ extern bool aep_server_has_mapping(Oid serverid, bool *is_public);
 /* Overwrites the values of options that were read from a catalog. */
 extern void aep_server_wipe_options(List *options);
 
+/* The same, but NULL if there is no such server of ours that the caller may use. */
+extern const AepServer *aep_server_find(const char *name);
+
 /*
  * Whether the current user calls with a mapping that PostgreSQL does not show to
  * them: that of PUBLIC is for superusers and the server's owner to see.  Nothing

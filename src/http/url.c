@@ -43,6 +43,22 @@ append_encoded(StringInfo url, const char *value)
 	curl_free(encoded);
 }
 
+/*
+ * As it stands, but for what no URL can hold: a service that does not encode a
+ * blank in a link means a blank.
+ */
+static void
+append_link(StringInfo url, const char *value)
+{
+	for (const char *c = value; *c != '\0'; c++)
+	{
+		if (*c <= ' ' || *c > '~')
+			appendStringInfo(url, "%%%02X", (unsigned char) *c);
+		else
+			appendStringInfoChar(url, *c);
+	}
+}
+
 char *
 aep_http_url(const char *base, const char *prefix, const char *path,
 			 const AepHttpParameter *parameters, int nparameters)
@@ -60,7 +76,7 @@ aep_http_url(const char *base, const char *prefix, const char *path,
 
 		appendStringInfo(&url, "%c%s=", i == 0 ? '?' : '&', parameter->name);
 		if (parameter->encoded)
-			appendStringInfoString(&url, parameter->value);
+			append_link(&url, parameter->value);
 		else
 			append_encoded(&url, parameter->value);
 	}

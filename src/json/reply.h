@@ -25,8 +25,9 @@ typedef struct AepCreated
 	char etag[256]; /* with its double quotes, as it was sent */
 } AepCreated;
 
-/* Whether a text is a UUID, 36 characters long. */
+/* Whether a text is a UUID, 36 characters long; copies it in lower case, and a NUL. */
 extern bool aep_reply_is_uuid(const char *text);
+extern bool aep_reply_read_uuid(const char *text, char *uuid);
 
 /* Whether a text can be sent back as an etag: not too long, no control characters. */
 extern bool aep_reply_is_etag(const char *text);
@@ -40,7 +41,8 @@ extern AepAnswerStatus aep_reply_created(const char *body, size_t len, size_t ma
 
 /*
  * Reads the answer of the identity service: appends the token, printable ASCII
- * only, to *token, and sets *life to the seconds it lives, at most a year.
+ * only, to *token, and sets *life to the seconds it lives, at most a year; a
+ * minute if "expires_in" is no number of seconds.
  * Facts: {"access_token": "...", "token_type": "bearer", "expires_in": 86399}.
  */
 extern AepAnswerStatus aep_reply_token(const char *body, size_t len, size_t max_size,
@@ -49,7 +51,8 @@ extern AepAnswerStatus aep_reply_token(const char *body, size_t len, size_t max_
 /* What an error answer says, whatever its shape; "" for what it does not say. */
 typedef struct AepServiceError
 {
-	char code[64]; /* "FLOW-1439-404", "401013", "invalid_client" */
+	char code[64];	   /* "FLOW-1439-404", "401013", "invalid_client" */
+	char raw_code[64]; /* the same, not masked: to be compared, never to be shown */
 	char message[1024];
 	char request_id[128];
 } AepServiceError;
@@ -57,8 +60,8 @@ typedef struct AepServiceError
 /*
  * Reads an error answer: the gateway's, Flow Service's current and older
  * shapes, the framework's, IMS's; for anything else (HTML, text, broken JSON)
- * the message is the text itself.  All members are masked, printable and
- * clipped (mask.h), so they can be shown.
+ * the message is the text itself.  All members but raw_code are masked,
+ * printable and clipped (mask.h), so they can be shown.
  */
 extern void aep_reply_error(const char *body, size_t len, size_t max_size,
 							const AepSecrets *secrets, AepServiceError *error);

@@ -8,10 +8,14 @@
 
 #include "database/encoding.h"
 #include "database/option.h"
+#include "json/reply.h"
 #include "database/value.h"
 #include "platform/access_token.h"
 #include "platform/call.h"
 #include "platform/document.h"
+
+/* Of the text of a UUID. */
+#define UUID_LENGTH 36
 
 /* Ours, and If-Match. */
 #define MAX_OWN_HEADERS 7
@@ -242,6 +246,29 @@ aep_call_answer(const AepCall *call)
 	bool complete = call->exchange != NULL && call->exchange->outcome == AEP_HTTP_COMPLETE;
 
 	return complete ? call->exchange : NULL;
+}
+
+bool
+aep_call_location_id(const AepCall *call, char *id)
+{
+	const char *location = aep_http_header(call->exchange, "Location");
+	size_t path = strlen(call->path);
+	size_t len;
+	char text[UUID_LENGTH + 1];
+
+	if (location == NULL)
+		return false;
+	len = strcspn(location, "?#");
+	while (len > 0 && location[len - 1] == '/')
+		len--;
+	while (path > 0 && call->path[path - 1] == '/')
+		path--;
+	if (len < path + 1 + UUID_LENGTH)
+		return false;
+	location += len - UUID_LENGTH;
+	strlcpy(text, location, sizeof(text));
+	return aep_reply_read_uuid(text, id) && location[-1] == '/' &&
+		   strncmp(location - 1 - path, call->path, path) == 0;
 }
 
 /* Tells what the failure means for the object that was to be created. */

@@ -25,6 +25,9 @@
 #include "json/utf8.h"
 #include "platform/document.h"
 
+/* As much of a text is shown in a message: a host has 253 bytes at most. */
+#define MAX_SHOWN 260
+
 /*
  * Turns \u escapes into the characters they stand for: jsonb_in() refuses
  * those that the database's encoding cannot hold, and with SQL_ASCII all
@@ -132,8 +135,9 @@ decode(const char *data, size_t len)
 
 	if (aep_utf8_is_valid(data, len) && memchr(data, '\0', len) == NULL)
 		return aep_from_utf8(pnstrdup(data, len));
-	copy = palloc(4 * len + 1);
-	aep_mask(NULL, data, len, copy, 4 * len + 1);
+	/* without a secret nothing grows */
+	copy = palloc(len + 1);
+	aep_mask(NULL, data, len, copy, len + 1);
 	return aep_from_utf8(copy);
 }
 
@@ -255,6 +259,43 @@ aep_document_shows_other(JsonbContainer *object, const char *name, const char *o
 	const char *shown = aep_document_text(object, name);
 
 	return shown != NULL && ours != NULL && strcmp(shown, ours) != 0;
+}
+
+const char *
+aep_document_one_line(const char *text)
+{
+	char line[MAX_SHOWN];
+	const char *utf8 = aep_to_utf8(text, "text of the service");
+
+	aep_mask(NULL, utf8, strlen(utf8), line, sizeof(line));
+	return aep_from_utf8(pstrdup(line));
+}
+
+const char *
+aep_document_unknown_member(JsonbContainer *object, const char *const *known, int count)
+{
+	JsonbIterator *iterator;
+	JsonbValue item;
+	JsonbIteratorToken token;
+
+	if (object == NULL || !JsonContainerIsObject(object))
+		return NULL;
+	iterator = JsonbIteratorInit(object);
+	while ((token = JsonbIteratorNext(&iterator, &item, true)) != WJB_DONE)
+	{
+		const char *name;
+		int i = 0;
+
+		CHECK_FOR_INTERRUPTS();
+		if (token != WJB_KEY)
+			continue;
+		name = pnstrdup(item.val.string.val, item.val.string.len);
+		while (i < count && strcmp(name, known[i]) != 0)
+			i++;
+		if (i == count)
+			return name;
+	}
+	return NULL;
 }
 
 char *

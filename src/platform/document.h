@@ -54,6 +54,13 @@ extern char *aep_document_text(JsonbContainer *object, const char *name);
 /* Whether a member has another text than ours; a hidden one counts as ours, and NULL as any. */
 extern bool aep_document_shows_other(JsonbContainer *object, const char *name, const char *ours);
 
+/* What the service sent as a part of a message: printable, on one line, cut. */
+extern const char *aep_document_one_line(const char *text);
+
+/* The name of a member that is not among the known ones; NULL: there is none. */
+extern const char *aep_document_unknown_member(JsonbContainer *object, const char *const *known,
+											   int count);
+
 /* The "id" of an entity; raises 08P01 if it has none, or one that is no uuid. */
 extern char *aep_document_id(JsonbContainer *entity);
 

@@ -90,7 +90,7 @@ rule_of_answer(const AepHttpExchange *exchange)
 	AepServiceError service;
 
 	aep_reply_error(exchange->body.data, exchange->body.len, exchange->max_size, NULL, &service);
-	return aep_error_rule(&asking, exchange, service.code);
+	return aep_error_rule(&asking, exchange, service.raw_code);
 }
 
 bool
@@ -131,7 +131,7 @@ aep_error_from_exchange(const AepErrorContext *context, AepHttpExchange *exchang
 	if (exchange->outcome == AEP_HTTP_COMPLETE)
 		aep_reply_error(exchange->body.data, exchange->body.len, exchange->max_size,
 						context->secrets, &service);
-	rule = aep_error_rule(context, exchange, service.code);
+	rule = aep_error_rule(context, exchange, service.raw_code);
 
 	error->sqlstate = rule->sqlstate;
 	error->message = psprintf("could not %s on server \"%s\": %s", context->action, context->server,

@@ -198,6 +198,10 @@ static const AepErrorRule rules[] = {
 		 HINT(UNKNOWN_HINT " " SIZE_HINT)),
 	RULE(TOO_LARGE, 0, NULL, EVERY_REQUEST, PROGRAM_LIMIT_EXCEEDED, "the answer is too large",
 		 HINT(SIZE_HINT)),
+	RULE(REFUSED, 0, NULL, SENT_CHANGE, OUTCOME_UNKNOWN, UNKNOWN_PROBLEM, HINT(UNKNOWN_HINT)),
+	RULE(REFUSED, 0, NULL, EVERY_REQUEST, PROTOCOL_VIOLATION, "the answer cannot be read",
+		 HINT("Look what stands between this server and Experience Platform, and check base_url "
+			  "and proxy.")),
 	RULE(NOT_CONNECTED, AEP_HTTP_BAD_CA_FILE, NULL, EVERY_REQUEST, NOT_CONNECTED,
 		 "the file of the server option ca_file cannot be used",
 		 HINT("It must exist, hold certificates in PEM form, and be readable by the operating "

@@ -13,17 +13,20 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "common/hashfn.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/typcache.h"
 
 #include "compat.h"
 #include "database/hidden_statement.h"
+#include "database/login.h"
 #include "database/value.h"
 #include "platform/flow_service.h"
 #include "sql/argument.h"
@@ -60,6 +63,7 @@ typedef struct Batch
 	int window; /* requests allowed in flight */
 	bool at_end;
 	char *warned;		  /* what was warned of last */
+	HTAB *warned_logins;  /* hashes of what was said of them */
 	bool no_token;		  /* none is to be had any more: no item is sent */
 	AepError token_error; /* says why */
 } Batch;
@@ -119,6 +123,25 @@ warn(Batch *batch, List *suspicions)
 		aep_suspicion_raise(lfirst(cell));
 }
 
+/* Each finding once, however many items have it. */
+static void
+warn_login(Batch *batch, const AepBaseConnection *connection)
+{
+	ListCell *cell;
+
+	foreach (cell, aep_login_findings(batch->server, connection))
+	{
+		const AepLoginFinding *finding = lfirst(cell);
+		const char *text = psprintf("%s%s", finding->message, finding->detail);
+		uint64 hash = hash_bytes_extended((const unsigned char *) text, (int) strlen(text), 0);
+		bool warned;
+
+		hash_search(batch->warned_logins, &hash, HASH_ENTER, &warned);
+		if (!warned)
+			aep_login_warn_of(finding);
+	}
+}
+
 /* Prepares the next item; an argument that is wrong ends it at once. */
 static void
 begin_item(Batch *batch, Datum spec, bool is_null)
@@ -143,6 +166,7 @@ begin_item(Batch *batch, Datum spec, bool is_null)
 									 &suspicions, &item->error))
 		{
 			warn(batch, suspicions);
+			warn_login(batch, &connection);
 			item->call = aep_flow_create_begin(batch->server, &connection, true);
 		}
 		item->name = connection.name;
@@ -315,6 +339,11 @@ AEP_SQL_FUNCTION(aep_create_base_connections_2_0);
 Datum
 aep_create_base_connections_2_0(PG_FUNCTION_ARGS)
 {
+	const HASHCTL control = {
+		.keysize = sizeof(uint64),
+		.entrysize = sizeof(uint64),
+		.hcxt = CurrentMemoryContext,
+	};
 	AepHiddenStatement hidden;
 	ArrayType *specs;
 	Batch *batch;
@@ -327,6 +356,8 @@ aep_create_base_connections_2_0(PG_FUNCTION_ARGS)
 	batch = palloc0(sizeof(Batch));
 	batch->server = aep_server_get(aep_argument_server(fcinfo, 1), false);
 	batch->window = batch->server->concurrency;
+	batch->warned_logins =
+		hash_create("aep warned logins", 16, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	aep_flow_check_access(batch->server); /* without a token: no batch */
 	aep_http_forget_throttle();
 	specs = PG_GETARG_ARRAYTYPE_P(0);

@@ -321,9 +321,14 @@ settle(AepCall *call)
 	}
 	else if (call->pending != NULL)
 	{
+		const char *id;
+
 		/* an action on something that exists answers with an id as well */
 		aep_reply_created(answer->body.data, answer->body.len, answer->max_size, &created);
-		aep_pending_created(call->pending, created.id[0] != '\0' ? created.id : first_id(answer));
+		id = created.id[0] != '\0' ? created.id : first_id(answer);
+		if (id == NULL && aep_call_location_id(call, created.id))
+			id = created.id;
+		aep_pending_created(call->pending, id);
 	}
 }
 
