@@ -420,3 +420,12 @@ aep_suspicion_raise(const AepSuspicion *suspicion)
 					  errdetail_internal("%s", suspicion->why.detail),
 					  suspicion->why.hint != NULL ? errhint("%s", suspicion->why.hint) : 0));
 }
+
+void
+aep_suspicions_raise(const List *suspicions)
+{
+	ListCell *cell;
+
+	foreach (cell, suspicions)
+		aep_suspicion_raise(lfirst(cell));
+}
