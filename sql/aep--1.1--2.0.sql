@@ -206,3 +206,14 @@ CREATE FUNCTION aep.test_connections(
 COMMENT ON FUNCTION aep.test_connections(uuid[], name) IS
 'Has Experience Platform test many base connections at once, as many requests in flight as the server option concurrency says: those of the ids, or this database''s, which are the enabled PostgreSQL connections whose address is that of aep.endpoint(), or is not shown. Returns one row for each, in the order in which they finish: result and message as aep.test_connection, or a NULL result with SQLSTATE and message of what kept this one from being tested; the others are not affected. Errors: 42704 no such server or user mapping, 42501 no USAGE, 28000 no access token to be had, and without ids as aep.connections.';
 REVOKE ALL ON FUNCTION aep.test_connections(uuid[], name) FROM PUBLIC;
+
+-- All that is missing or wrong before a call can succeed, at once.
+CREATE FUNCTION aep.check_server(
+    server name DEFAULT 'aep',
+    OUT severity text, OUT finding text, OUT remedy text)
+    RETURNS SETOF record
+    LANGUAGE C VOLATILE PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'aep_check_server';
+COMMENT ON FUNCTION aep.check_server(name) IS
+'Lists what is missing or wrong for the current user to make calls through a server: options, user mapping, privileges, the address of this database, reachability and TLS, the credential, organisation and sandbox, the clock. One row for each finding, with a remedy, which is a statement where one can be named; no row: nothing was found. severity is error where no call can succeed, or warning. Sends one request, and one for a token if none is at hand. Errors: 22004 missing argument.';
+REVOKE ALL ON FUNCTION aep.check_server(name) FROM PUBLIC;

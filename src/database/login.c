@@ -28,9 +28,9 @@
 static void
 add_finding(List **findings, const char *message, const char *detail, const char *hint)
 {
-	AepLoginFinding *finding = palloc(sizeof(AepLoginFinding));
+	AepSuspicion *finding = palloc(sizeof(AepSuspicion));
 
-	*finding = (AepLoginFinding){message, detail, hint};
+	*finding = (AepSuspicion){message, {detail, hint}};
 	*findings = lappend(*findings, finding);
 }
 
@@ -176,19 +176,7 @@ aep_login_findings(const AepServer *server, const AepBaseConnection *connection)
 }
 
 void
-aep_login_warn_of(const AepLoginFinding *finding)
-{
-	/* a warning must not become an error for the client's encoding */
-	ereport(WARNING, (errmsg_internal("%s", aep_for_client(finding->message)),
-					  errdetail_internal("%s", aep_for_client(finding->detail)),
-					  errhint("%s", aep_for_client(finding->hint))));
-}
-
-void
 aep_login_warn(const AepServer *server, const AepBaseConnection *connection)
 {
-	ListCell *cell;
-
-	foreach (cell, aep_login_findings(server, connection))
-		aep_login_warn_of(lfirst(cell));
+	aep_suspicions_raise(aep_login_findings(server, connection));
 }

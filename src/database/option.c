@@ -175,6 +175,35 @@ aep_option_read(List *list, Oid catalog, AepServer *server)
 	}
 }
 
+bool
+aep_option_exists(const char *name, Oid catalog)
+{
+	return find_option(name, catalog) != NULL;
+}
+
+bool
+aep_option_refused(const char *name, Oid catalog, const char *value, AepObjection *why)
+{
+	const Option *option = find_option(name, catalog);
+	int number;
+
+	if (option == NULL)
+	{
+		*why = (AepObjection){"There is no such option.", NULL};
+		return true;
+	}
+	return aep_value_is_number(option->kind) ? !aep_value_number(option->kind, value, &number, why)
+											 : aep_value_refused(option->kind, value, why);
+}
+
+bool
+aep_option_suspect(const char *name, Oid catalog, const char *value, AepObjection *why)
+{
+	const Option *option = find_option(name, catalog);
+
+	return !aep_value_is_number(option->kind) && aep_value_suspect(option->kind, value, why);
+}
+
 void
 aep_option_check_complete(const AepServer *server)
 {
@@ -226,8 +255,7 @@ warn_of(const Option *option, const char *value)
 {
 	AepSuspicion suspicion;
 
-	if (aep_value_is_number(option->kind) ||
-		!aep_value_suspect(option->kind, value, &suspicion.why))
+	if (!aep_option_suspect(option->name, option->catalog, value, &suspicion.why))
 		return;
 	suspicion.message = psprintf("the value of option \"%s\" is probably wrong", option->name);
 	aep_suspicion_raise(&suspicion);

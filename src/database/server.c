@@ -162,9 +162,18 @@ is_public_mapping(Oid umid)
 	return result;
 }
 
+bool
+aep_server_has_mapping(Oid serverid, bool *is_public)
+{
+	Oid umid = find_mapping(serverid);
+
+	*is_public = OidIsValid(umid) && is_public_mapping(umid);
+	return OidIsValid(umid);
+}
+
 /* The catalog's own copy stays; this one is ours. */
-static void
-wipe(List *options)
+void
+aep_server_wipe_options(List *options)
 {
 	ListCell *cell;
 
@@ -176,19 +185,26 @@ wipe(List *options)
 	}
 }
 
+bool
+aep_server_is_ours(Oid serverid, const char **wrapper)
+{
+	*wrapper = GetForeignDataWrapper(GetForeignServer(serverid)->fdwid)->fdwname;
+	return strcmp(*wrapper, WRAPPER_NAME) == 0;
+}
+
 /* Reads all options into *server; strings go to the current context. */
 static void
 read_server(Oid serverid, Oid umid, AepServer *server)
 {
 	ForeignServer *foreign_server = GetForeignServer(serverid);
-	ForeignDataWrapper *wrapper = GetForeignDataWrapper(foreign_server->fdwid);
+	const char *wrapper;
 
-	if (strcmp(wrapper->fdwname, WRAPPER_NAME) != 0)
+	if (!aep_server_is_ours(serverid, &wrapper))
 		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
 						errmsg("server \"%s\" is not an Experience Platform server",
 							   foreign_server->servername),
-						errdetail("Its foreign-data wrapper is \"%s\", not \"%s\".",
-								  wrapper->fdwname, WRAPPER_NAME),
+						errdetail("Its foreign-data wrapper is \"%s\", not \"%s\".", wrapper,
+								  WRAPPER_NAME),
 						errhint("Name another server in the argument \"server\".")));
 
 	memset(server, 0, sizeof(AepServer));
@@ -203,7 +219,7 @@ read_server(Oid serverid, Oid umid, AepServer *server)
 		UserMapping *mapping = GetUserMapping(GetUserId(), serverid);
 
 		aep_option_read(mapping->options, UserMappingRelationId, server);
-		wipe(mapping->options);
+		aep_server_wipe_options(mapping->options);
 		server->mapping_is_public = is_public_mapping(umid);
 	}
 }

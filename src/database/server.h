@@ -6,6 +6,8 @@
 #ifndef AEP_SERVER_H
 #define AEP_SERVER_H
 
+#include "nodes/pg_list.h"
+
 #include "http/http.h"
 
 /*
@@ -51,6 +53,15 @@ typedef struct AepServer
  * server and mapping.  Secrets are wiped when nobody holds on to them any more.
  */
 extern const AepServer *aep_server_get(const char *name, bool missing_mapping_ok);
+
+/* Whether a server is of our wrapper; *wrapper gets the name of the one that it is of. */
+extern bool aep_server_is_ours(Oid serverid, const char **wrapper);
+
+/* Whether the current user has a mapping for it; *is_public: that of PUBLIC. */
+extern bool aep_server_has_mapping(Oid serverid, bool *is_public);
+
+/* Overwrites the values of options that were read from a catalog. */
+extern void aep_server_wipe_options(List *options);
 
 /* The same, but NULL if there is no such server of ours that the caller may use. */
 extern const AepServer *aep_server_find(const char *name);

@@ -422,3 +422,12 @@ aep_suspicion_raise(const AepSuspicion *suspicion)
 			 errdetail_internal("%s", aep_for_client(suspicion->why.detail)),
 			 suspicion->why.hint != NULL ? errhint("%s", aep_for_client(suspicion->why.hint)) : 0));
 }
+
+void
+aep_suspicions_raise(const List *suspicions)
+{
+	ListCell *cell;
+
+	foreach (cell, suspicions)
+		aep_suspicion_raise(lfirst(cell));
+}

@@ -10,6 +10,8 @@
 #ifndef AEP_VALUE_H
 #define AEP_VALUE_H
 
+#include "nodes/pg_list.h"
+
 /* Flow Service and its neighbours are below this path of the gateway. */
 #define AEP_FOUNDATION_PATH "/data/foundation"
 
@@ -57,8 +59,9 @@ typedef struct AepSuspicion
 	AepObjection why;
 } AepSuspicion;
 
-/* Raises it. */
+/* Raises it; all of a list. */
 extern void aep_suspicion_raise(const AepSuspicion *suspicion);
+extern void aep_suspicions_raise(const List *suspicions);
 
 /* Whether a value can never be right; *why says so then.  Empty ones cannot. */
 extern bool aep_value_refused(AepValueKind kind, const char *value, AepObjection *why);

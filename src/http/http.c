@@ -664,6 +664,14 @@ aep_http_header(AepHttpExchange *exchange, const char *name)
 	return header->value;
 }
 
+int64
+aep_http_date(AepHttpExchange *exchange)
+{
+	const char *value = aep_http_header(exchange, "date");
+
+	return value != NULL ? (int64) curl_getdate(value, NULL) : -1;
+}
+
 void
 aep_http_each_header(AepHttpExchange *exchange,
 					 void (*visit)(const char *name, const char *value, void *arg), void *arg)

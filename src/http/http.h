@@ -138,6 +138,9 @@ extern void aep_http_each_header(AepHttpExchange *exchange,
 /* The value of a response header, or NULL; valid as long as the exchange. */
 extern const char *aep_http_header(AepHttpExchange *exchange, const char *name);
 
+/* The date that a whole answer has, in seconds since 1970; -1: none. */
+extern int64 aep_http_date(AepHttpExchange *exchange);
+
 /* Frees the exchange. */
 extern void aep_http_end(AepHttpExchange *exchange);
 

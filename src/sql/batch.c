@@ -12,7 +12,6 @@
 
 #include "common/hashfn.h"
 #include "fmgr.h"
-#include "lib/stringinfo.h"
 #include "utils/array.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
@@ -51,49 +50,25 @@ typedef struct Batch
 	BatchItem items[WINDOW_AHEAD]; /* a ring, by ordinal */
 	int64 begun;				   /* items so far */
 	int64 stored;				   /* those that have a row */
-	char *warned;				   /* what was warned of last */
-	HTAB *warned_logins;		   /* hashes of what was said of them */
+	HTAB *warned;				   /* hashes of what was said */
 } Batch;
 
-/* Once for all items in a row of which the same is to be said. */
+/* Each suspicion once, however many items have it. */
 static void
-warn(Batch *batch, List *suspicions)
+warn(Batch *batch, const List *suspicions)
 {
-	StringInfoData said;
 	ListCell *cell;
 
-	initStringInfo(&said);
 	foreach (cell, suspicions)
 	{
 		const AepSuspicion *suspicion = lfirst(cell);
-
-		appendStringInfo(&said, "%s: %s\n", suspicion->message, suspicion->why.detail);
-	}
-	if (suspicions == NIL || (batch->warned != NULL && strcmp(batch->warned, said.data) == 0))
-		return;
-	if (batch->warned != NULL)
-		pfree(batch->warned);
-	batch->warned = MemoryContextStrdup(GetMemoryChunkContext(batch), said.data);
-	foreach (cell, suspicions)
-		aep_suspicion_raise(lfirst(cell));
-}
-
-/* Each finding once, however many items have it. */
-static void
-warn_login(Batch *batch, const AepBaseConnection *connection)
-{
-	ListCell *cell;
-
-	foreach (cell, aep_login_findings(batch->server, connection))
-	{
-		const AepLoginFinding *finding = lfirst(cell);
-		const char *text = psprintf("%s%s", finding->message, finding->detail);
+		const char *text = psprintf("%s%s", suspicion->message, suspicion->why.detail);
 		uint64 hash = hash_bytes_extended((const unsigned char *) text, (int) strlen(text), 0);
 		bool warned;
 
-		hash_search(batch->warned_logins, &hash, HASH_ENTER, &warned);
+		hash_search(batch->warned, &hash, HASH_ENTER, &warned);
 		if (!warned)
-			aep_login_warn_of(finding);
+			aep_suspicion_raise(suspicion);
 	}
 }
 
@@ -115,7 +90,7 @@ begin_call(Batch *batch, BatchItem *item, Datum spec)
 	if (!fits)
 		return NULL;
 	warn(batch, suspicions);
-	warn_login(batch, &connection);
+	warn(batch, aep_login_findings(batch->server, &connection));
 	return aep_flow_create_begin(batch->server, &connection, true, &item->error);
 }
 
@@ -216,8 +191,8 @@ aep_create_base_connections_2_0(PG_FUNCTION_ARGS)
 	batch->server = aep_server_get(aep_argument_server(fcinfo, 1), false);
 	specs = PG_GETARG_ARRAYTYPE_P(0);
 	aep_spec_type(ARR_ELEMTYPE(specs), &batch->spec_type);
-	batch->warned_logins =
-		hash_create("aep warned logins", 16, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	batch->warned =
+		hash_create("aep warnings", 16, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	aep_flow_check_access(batch->server); /* without a token: no batch */
 	batch->specs = array_create_iterator(specs, 0, NULL);
 

@@ -88,7 +88,7 @@ read_given(FunctionCallInfo fcinfo, AepGivenConnection *given)
 	arguments[AEP_ARG_DATABASE] = fcinfo->args[UPDATE_DATABASE];
 	if (!aep_connection_given(arguments, given, &problem))
 		aep_error_raise(&problem);
-	aep_connection_warn(given->suspicions);
+	aep_suspicions_raise(given->suspicions);
 }
 
 /* Login and address as they shall be; warns of what will not work. */
@@ -419,7 +419,7 @@ aep_ensure_base_connection_2_0(PG_FUNCTION_ARGS)
 	ensuring.server = aep_server_get(aep_argument_server(fcinfo, ENSURE_SERVER), false);
 	if (!aep_connection_given(fcinfo->args, &ensuring.given, &problem))
 		aep_error_raise(&problem);
-	aep_connection_warn(ensuring.given.suspicions);
+	aep_suspicions_raise(ensuring.given.suspicions);
 	ensuring.replace_credentials = is_true(fcinfo, ENSURE_REPLACE_CREDENTIALS);
 	ensuring.adopt = is_true(fcinfo, ENSURE_ADOPT);
 	ensuring.address = (AepBaseConnection){

@@ -354,15 +354,6 @@ aep_connection_arguments(const NullableDatum *arguments, const AepServer *server
 }
 
 void
-aep_connection_warn(const List *suspicions)
-{
-	ListCell *cell;
-
-	foreach (cell, suspicions)
-		aep_suspicion_raise(lfirst(cell));
-}
-
-void
 aep_connection_arguments_require(const NullableDatum *arguments, const AepServer *server,
 								 const AepAuthType *default_type, AepBaseConnection *connection)
 {
@@ -372,5 +363,5 @@ aep_connection_arguments_require(const NullableDatum *arguments, const AepServer
 	if (!aep_connection_arguments(arguments, server, default_type, connection, &suspicions,
 								  &problem))
 		aep_error_raise(&problem);
-	aep_connection_warn(suspicions);
+	aep_suspicions_raise(suspicions);
 }

@@ -92,7 +92,4 @@ extern void aep_connection_take_address(const AepServer *server, AepBaseConnecti
 /* The name of a connection that was given none: its address. */
 extern const char *aep_connection_default_name(const AepBaseConnection *connection);
 
-/* Raises the warnings. */
-extern void aep_connection_warn(const List *suspicions);
-
 #endif /* AEP_CONNECTION_ARGUMENT_H */
