@@ -23,9 +23,9 @@ REGRESS = setup options privileges endpoint request
 QUERIES = $(addprefix $(CURDIR)/src/,ingest/checks.inc ingest/relations.inc ingest/hba_lines.inc sql/version.inc)
 EXTRA_CLEAN = $(QUERIES)
 
-PG_CPPFLAGS = -I$(srcdir)/src -I$(CURDIR)/src $(shell pkg-config --cflags libcurl libcjson) -DAEP_VERSION='"$(EXTVERSION)"'
+PG_CPPFLAGS = -I$(srcdir)/src -I$(CURDIR)/src $(shell pkg-config --cflags libcurl openssl libcjson) -DAEP_VERSION='"$(EXTVERSION)"'
 PG_CFLAGS = -fvisibility=hidden
-SHLIB_LINK = $(shell pkg-config --libs libcurl libcjson)
+SHLIB_LINK = $(shell pkg-config --libs libcurl openssl libcjson)
 
 # Bitcode is for functions worth inlining into an expression; these wait for a
 # network.

@@ -2,6 +2,7 @@
 -- https1 (ports), ca_file.
 
 CREATE EXTENSION aep;
+CREATE ROLE acme LOGIN;
 
 -- One server for each protocol and each behaviour of nginx.conf.
 SELECT format('CREATE SERVER %I FOREIGN DATA WRAPPER aep OPTIONS (org_id %L, sandbox %L,'

@@ -9,6 +9,7 @@
 #include "catalog/pg_database.h"
 #include "catalog/pg_foreign_server.h"
 #include "catalog/pg_namespace.h"
+#include "commands/dbcommands.h"
 #include "fmgr.h"
 #include "storage/latch.h"
 #include "utils/acl.h"
@@ -24,8 +25,6 @@
 #endif
 #if PG_VERSION_NUM >= 190000
 #include "utils/lsyscache.h" /* get_database_name() */
-#else
-#include "commands/dbcommands.h"
 #endif
 
 #if PG_VERSION_NUM < 150000
@@ -75,6 +74,13 @@ extern char *pg_be_scram_build_secret(const char *password);
 #define aep_may_alter_role(roleid, target) is_admin_of_role(roleid, target)
 #else
 #define aep_may_alter_role(roleid, target) has_createrole_privilege(roleid)
+#endif
+
+/* What a role is granted it has at once: before 16 that is the member's affair. */
+#if PG_VERSION_NUM >= 160000
+#define AEP_WITH_INHERIT " WITH INHERIT TRUE"
+#else
+#define AEP_WITH_INHERIT ""
 #endif
 
 /*
@@ -163,18 +169,21 @@ aep_read_jsonb(char *text, Datum *result)
 #define AEP_HAVE_QUICK_EXIT 1
 #endif
 
+/* Before 7.87 it reads a file of authorities for each connection anew. */
+#if LIBCURL_VERSION_NUM >= 0x075700
+#define AEP_HAVE_CA_CACHE 1
+#endif
+
+/* What is longer than libcurl takes. */
+#if LIBCURL_VERSION_NUM >= 0x080600
+#define AEP_CODE_TOO_LARGE CURLE_TOO_LARGE
+#else
+#define AEP_CODE_TOO_LARGE CURLE_OUT_OF_MEMORY
+#endif
+
 /* Since 8.20 the threads that look up names are the multi handle's. */
 #if LIBCURL_VERSION_NUM >= 0x081400
 #define AEP_HAVE_MULTI_QUICK_EXIT 1
-#endif
-
-/*
- * Before 8.0 it takes what came in on an idle connection for the answer to the
- * next request; since 8.21 or so it looks only once a second whether the other
- * end has closed one (curl pull request 22169).
- */
-#if LIBCURL_VERSION_NUM < 0x080000 || LIBCURL_VERSION_NUM >= 0x081500
-#define AEP_IDLE_MUST_BE_SILENT 1
 #endif
 
 #endif /* LIBCURL_VERSION_NUM */

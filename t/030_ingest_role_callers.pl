@@ -69,12 +69,12 @@ query('REVOKE ALL ON ALL TABLES IN SCHEMA shop FROM dba; REVOKE ALL ON SCHEMA sh
 
 leaves_nothing(
 	'without CREATEROLE',
-	"CALL aep.create_ingest_role('early')",
+	"CALL aep.create_ingest_role('early', '{shop}')",
 	qr/ERROR:  42501: permission denied to create role/,
 	0, $role_session{plain});
 leaves_nothing(
 	'a superuser as such a role',
-	"SET ROLE plain; CALL aep.create_ingest_role('early'); RESET ROLE",
+	"SET ROLE plain; CALL aep.create_ingest_role('early', '{shop}'); RESET ROLE",
 	qr/ERROR:  42501: permission denied to create role/);
 is(run('SELECT count(*) FROM aep.ingest_role_status()', $role_session{plain})->{out},
 	0, 'without CREATEROLE no status');

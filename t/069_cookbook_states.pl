@@ -48,7 +48,7 @@ CREATE EXTENSION aep VERSION '1.1';
 CREATE SERVER aep FOREIGN DATA WRAPPER aep
     OPTIONS (sandbox 'dev', advertised_host 'db0.example.com', concurrency '3');
 CREATE USER MAPPING FOR CURRENT_USER SERVER aep
-    OPTIONS (access_token 'expired', username 'nobody', scopes 'openid,AdobeID');
+    OPTIONS (access_token 'expired', scopes 'openid,AdobeID');
 CREATE ROLE aep_reader NOLOGIN VALID UNTIL '2020-01-01' CONNECTION LIMIT 3;
 SQL
 $run = run_script('setup.sql', 'shop');
@@ -124,7 +124,7 @@ stops('setup with the login of an ingest role', run_script('setup.sql', 'shop'),
 is(query("$password 'aep_ingest_a'"), $own, 'setup with the login of an ingest role: its password stays');
 delete $ENV{AEP_DB_LOGIN};
 $node->psql('shop',
-	"CALL aep.create_ingest_role('lost', '{public}', name => 'fault:close=mid_headers,processed=1,times=1')");
+	"CALL aep.create_ingest_role('lost', '{sales}', name => 'fault:close=mid_headers,processed=1,times=1')");
 stops('ingest role whose connection is not known', run_script('ingest_role.sql', 'shop', '-v', 'role=lost'),
 	qr/ERROR:  the answer to the creation of the connection was lost\nHINT:  See 08007/);
 
@@ -139,7 +139,7 @@ $run = run_script('health_check.sql', 'shop', '-q');
 succeeds("health check beside others' connections", $run);
 is(scalar(grep { $_ eq 'TEST' } @{ $run->{kinds} }), 3, 'health check: its own are tested, the lost one too');
 query("$elsewhere 5', host => 'DB1.Example.com')");
-query("CALL aep.create_ingest_role('by_string', '{public}', auth_type => 'connection_string', name => 'fault:on=TEST,result=false 6')");
+query("CALL aep.create_ingest_role('by_string', '{sales}', auth_type => 'connection_string', name => 'fault:on=TEST,result=false 6')");
 stops('health check', run_script('health_check.sql', 'shop', '-q'),
 	qr/failed: "fault:on=TEST,result=false 5".*failed: "fault:on=TEST,result=false 6".*ERROR:  2 of 5 connections do not work/s);
 query("ALTER SERVER aep OPTIONS (SET advertised_host '10.0.0.5'); DELETE FROM aep.ingest_role");
@@ -184,7 +184,7 @@ SKIP:
 	$node->append_conf('postgresql.conf',
 		"shared_preload_libraries = 'pg_cron'\ncron.database_name = 'cron jobs'\ncron.host = '" . $node->host . "'\n");
 	$node->restart;
-	query("CALL aep.create_ingest_role('$_', '{public}')") foreach (qw(one two));
+	query("CALL aep.create_ingest_role('$_', '{sales}')") foreach (qw(one two));
 	succeeds('rotation', run_script('rotate_with_pg_cron.sql', 'shop'));
 	query(<<'SQL', 'cron jobs');
 SELECT cron.schedule_in_database('rotate one in crm', '0 0 1 1 *', 'CALL aep.rotate_credentials(NULL)', 'crm');

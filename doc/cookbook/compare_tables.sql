@@ -1,7 +1,7 @@
 -- compare_tables.sql: where this database, and what Experience Platform sees of
 -- it through one base connection, disagree.
 --
---   psql -X -v connection='PostgreSQL shop' -f compare_tables.sql shop
+--   psql -X -v connection='Orders' -f compare_tables.sql shop
 
 \set ON_ERROR_STOP on
 

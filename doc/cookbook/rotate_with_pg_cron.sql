@@ -7,7 +7,8 @@
 -- A job runs as the role that schedules it: one that may call
 -- aep.rotate_credentials() and has a user mapping.  Run this again after a
 -- connection was made or has gone, also as somebody else: what it scheduled
--- before, for this database, is replaced.
+-- before, for this database, is replaced.  In a copy of the database the jobs
+-- fail, with 55000: see doc/copies.md.
 
 \set ON_ERROR_STOP on
 \if :{?schedule}
@@ -25,8 +26,8 @@ SELECT current_setting('cron.database_name', true) IS NULL AS is_missing
 SELECT current_database() AS here, current_setting('cron.database_name') AS cron_database,
        coalesce(jsonb_agg(jsonb_build_object(
                     'name', 'rotate ' || role_name || ' in ' || current_database(),
-                    'command', format('CALL aep.rotate_credentials(%L, %L)',
-                                      connection_id, server))), '[]') AS jobs
+                    'command', format('CALL aep.rotate_credentials(%L)',
+                                      connection_id))), '[]') AS jobs
 FROM aep.ingest_role_status()
 WHERE connection_id IS NOT NULL
 \gset

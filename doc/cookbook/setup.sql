@@ -2,8 +2,9 @@
 --
 -- Run it again whenever a setting changes, after a failure, or as another
 -- superuser: it brings about what it describes, whatever is there already, and
--- a second run with the same settings changes nothing in Experience Platform.  The settings come from the environment, so that no secret is in
--- this file, in a command line or in psql's history:
+-- a second run with the same settings changes nothing in Experience Platform.
+-- The settings come from the environment, so that no secret is in this file, in
+-- a command line or in psql's history:
 --
 --   set -a; . ./aep.env; set +a     # AEP_ORG_ID=..., AEP_API_KEY=..., ...
 --   psql -X -f setup.sql shop
@@ -29,20 +30,24 @@ WHERE NOT is_set
     DO $$ BEGIN RAISE EXCEPTION 'a setting is missing, nothing was done'; END $$;
 \endif
 
--- These have defaults.
-\set name 'PostgreSQL ' :DBNAME
-\getenv name AEP_CONNECTION_NAME
-\set sandbox prod
-\getenv sandbox AEP_SANDBOX
-\set login aep_reader
-\getenv login AEP_DB_LOGIN
+-- This has a default.
 \set schema public
 \getenv schema AEP_DB_SCHEMA
-\set ssl_mode Prefer
+
+-- What of these is not set stays as it is, and has a default at first: the login
+-- aep_reader, for the rest the extension's.  The default name holds host and
+-- port, so that no other server's connection has it.
+\set login ''
+\getenv login AEP_DB_LOGIN
+\set name ''
+\getenv name AEP_CONNECTION_NAME
+\set ssl_mode ''
 \getenv ssl_mode AEP_SSL_MODE
-\set base_url https://platform.adobe.io
+\set sandbox ''
+\getenv sandbox AEP_SANDBOX
+\set base_url ''
 \getenv base_url AEP_BASE_URL
-\set token_url https://ims-na1.adobelogin.com/ims/token/v3
+\set token_url ''
 \getenv token_url AEP_TOKEN_URL
 \set ca_file ''
 \getenv ca_file AEP_CA_FILE
@@ -53,7 +58,11 @@ FROM pg_extension JOIN pg_available_extensions ON name = extname
 WHERE extname = 'aep' AND extversion <> default_version
 \gexec
 
--- What is somebody else's is left alone.
+-- The login that Experience Platform uses.  What is somebody else's is left alone.
+SELECT coalesce(nullif(:'login', ''), max(option_value), 'aep_reader') AS login
+FROM pg_user_mappings, pg_options_to_table(umoptions)
+WHERE srvname = 'aep' AND usename = current_user AND option_name = 'username'
+\gset
 SELECT string_agg(reason, '; ') AS reasons, count(*) > 0 AS is_refused
 FROM (SELECT 'the server "aep" is of another foreign-data wrapper' AS reason
       FROM pg_foreign_server AS s JOIN pg_foreign_data_wrapper AS w ON w.oid = srvfdw
@@ -86,7 +95,7 @@ LEFT JOIN (SELECT o.*
 WHERE wanted.value <> '' AND wanted.value IS DISTINCT FROM present.option_value
 \gexec
 
--- The login of Experience Platform, which may read one schema.
+-- It may read one schema.
 SELECT format('CREATE ROLE %I LOGIN CONNECTION LIMIT 10', :'login')
 WHERE to_regrole(quote_ident(:'login')) IS NULL
 \gexec
@@ -135,10 +144,18 @@ RESET pg_stat_statements.track_utility;
 
 -- The base connection.  Experience Platform does not show a password, so that
 -- a changed one goes unnoticed: run this with -v replace_credentials=true then.
+-- One of that name that leads elsewhere may be another server's: if it is this
+-- database's after a move, run this once with -v adopt=true.
 \if :{?replace_credentials}
 \else
     \set replace_credentials false
 \endif
+\if :{?adopt}
+\else
+    \set adopt false
+\endif
 SELECT id, action
-FROM aep.ensure_base_connection(name => :'name', ssl_mode => :'ssl_mode',
-                                replace_credentials => :'replace_credentials');
+FROM aep.ensure_base_connection(name => nullif(:'name', ''), username => :'login',
+                                ssl_mode => nullif(:'ssl_mode', ''),
+                                replace_credentials => :'replace_credentials',
+                                adopt => :'adopt');

@@ -15,6 +15,12 @@
 /* Bytes that are converted at once: it takes MAX_CONVERSION_GROWTH times the room. */
 #define MAX_PIECE (64 * 1024)
 
+/* Bytes of a text that a message quotes. */
+#define MAX_QUOTED 120
+
+/* Bytes of a text that are enough to see what kind of characters it has. */
+#define MAX_LOOK 65536
+
 /* With SQL_ASCII PostgreSQL takes any bytes, and does not convert them. */
 bool
 aep_can_be_utf8(const char *text)
@@ -37,6 +43,21 @@ aep_to_utf8(const char *text, const char *what)
 						errdetail("The database's encoding is SQL_ASCII, so its text is sent to "
 								  "Experience Platform as it is, and must be UTF-8.")));
 	return pg_server_to_any(text, (int) strlen(text), PG_UTF8);
+}
+
+/* What stands for a character that the encoding does not have. */
+#define SUBSTITUTE '?'
+
+static bool
+is_taken_as_it_is(int encoding)
+{
+	return encoding == PG_UTF8 || encoding == PG_SQL_ASCII;
+}
+
+bool
+aep_is_exact(const char *text)
+{
+	return is_taken_as_it_is(GetDatabaseEncoding()) || strchr(text, SUBSTITUTE) == NULL;
 }
 
 /* How much of valid UTF-8 to convert next. */
@@ -73,7 +94,7 @@ append_piece(StringInfo result, Oid proc, const unsigned char *from, int len,
 		/* it stops at what it cannot map: step over that and go on */
 		if (done < len)
 		{
-			appendStringInfoChar(result, '?');
+			appendStringInfoChar(result, SUBSTITUTE);
 			done += Min(pg_utf_mblen(from + done), len - done);
 		}
 		from += done;
@@ -92,7 +113,7 @@ aep_from_utf8(const char *text)
 	StringInfoData result;
 	Oid proc;
 
-	if (encoding == PG_UTF8 || encoding == PG_SQL_ASCII)
+	if (is_taken_as_it_is(encoding))
 		return text;
 	proc = FindDefaultConversionProc(PG_UTF8, encoding);
 	if (!OidIsValid(proc))
@@ -111,4 +132,35 @@ aep_from_utf8(const char *text)
 	}
 	pfree(converted);
 	return result.data;
+}
+
+const char *
+aep_utf8_for_a_look(const char *text)
+{
+	int encoding = GetDatabaseEncoding();
+	int len;
+	unsigned char *utf8;
+	Oid proc;
+
+	if (encoding == PG_UTF8 || encoding == PG_SQL_ASCII || pg_is_ascii(text))
+		return text;
+	proc = FindDefaultConversionProc(encoding, PG_UTF8);
+	if (!OidIsValid(proc))
+		return text;
+	len = pg_encoding_mbcliplen(encoding, text, (int) strnlen(text, 2 * MAX_LOOK), MAX_LOOK);
+	utf8 = palloc0(len * MAX_CONVERSION_GROWTH + 1);
+	(void) pg_do_encoding_conversion_buf(proc, encoding, PG_UTF8,
+										 unconstify(unsigned char *, (const unsigned char *) text),
+										 len, utf8, len * MAX_CONVERSION_GROWTH + 1, true);
+	return (char *) utf8;
+}
+
+const char *
+aep_quotable(const char *text)
+{
+	/* text of a SQL_ASCII database is UTF-8 if it is anything */
+	int encoding = GetDatabaseEncoding() == PG_SQL_ASCII ? PG_UTF8 : GetDatabaseEncoding();
+	int shown = pg_encoding_mbcliplen(encoding, text, (int) strlen(text), MAX_QUOTED);
+
+	return text[shown] == '\0' ? text : psprintf("%.*s...", shown, text);
 }

@@ -73,8 +73,6 @@ aep_answer_status_text(AepAnswerStatus status)
 			return "has an \"etag\" that cannot be used";
 		case AEP_ANSWER_NO_TOKEN:
 			return "has no usable \"access_token\"";
-		case AEP_ANSWER_BAD_LIFE:
-			return "has no usable \"expires_in\"";
 	}
 	return "was not understood";
 }

@@ -45,8 +45,7 @@ typedef enum AepAnswerStatus
 	AEP_ANSWER_NO_ID,	  /* not an object with a string "id" */
 	AEP_ANSWER_BAD_ID,	  /* not a uuid */
 	AEP_ANSWER_BAD_ETAG,  /* not a string, too long, control characters */
-	AEP_ANSWER_NO_TOKEN,  /* no "access_token" that can stand in a header */
-	AEP_ANSWER_BAD_LIFE	  /* "expires_in" is not a positive number */
+	AEP_ANSWER_NO_TOKEN	  /* no "access_token" that can stand in a header */
 } AepAnswerStatus;
 
 /* The same as a fragment completing "The answer ..."; a constant. */

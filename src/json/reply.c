@@ -95,9 +95,8 @@ member_text(const cJSON *object, const char *name)
 	return text != NULL && text[0] != '\0' ? text : NULL;
 }
 
-/* Copies a UUID in lower case. */
-static bool
-read_uuid(const char *text, char *uuid)
+bool
+aep_reply_read_uuid(const char *text, char *uuid)
 {
 	size_t len = strlen(text);
 
@@ -121,7 +120,7 @@ aep_reply_is_uuid(const char *text)
 {
 	char uuid[37];
 
-	return read_uuid(text, uuid);
+	return aep_reply_read_uuid(text, uuid);
 }
 
 bool
@@ -156,7 +155,7 @@ read_created(const cJSON *answer, AepCreated *created)
 		return AEP_ANSWER_DUPLICATE;
 	if (!cJSON_IsString(id))
 		return AEP_ANSWER_NO_ID;
-	if (!read_uuid(id->valuestring, uuid))
+	if (!aep_reply_read_uuid(id->valuestring, uuid))
 		return AEP_ANSWER_BAD_ID;
 	memcpy(created->id, uuid, sizeof(uuid));
 	if (etag == NULL)
@@ -184,6 +183,12 @@ aep_reply_created(const char *body, size_t len, size_t max_size, AepCreated *cre
 /* A token that lives longer than a year is a mistake in "expires_in". */
 #define LONGEST_LIFE (366 * 24 * 60 * 60)
 
+/*
+ * One of which nothing is known: it serves the calls of a moment.  If it lives
+ * for a shorter time, the service refuses it, and another one is fetched.
+ */
+#define UNKNOWN_LIFE 60
+
 static bool
 is_printable(const char *text)
 {
@@ -204,9 +209,11 @@ read_token(const cJSON *answer, AepBuffer *token, int64_t *life)
 	if (text == NULL || !is_printable(text))
 		return AEP_ANSWER_NO_TOKEN;
 	if (!cJSON_IsNumber(expires_in) || !(expires_in->valuedouble >= 1))
-		return AEP_ANSWER_BAD_LIFE;
-	*life =
-		expires_in->valuedouble < LONGEST_LIFE ? (int64_t) expires_in->valuedouble : LONGEST_LIFE;
+		*life = UNKNOWN_LIFE;
+	else if (expires_in->valuedouble < LONGEST_LIFE)
+		*life = (int64_t) expires_in->valuedouble;
+	else
+		*life = LONGEST_LIFE;
 	return aep_buffer_append(token, text, strlen(text)) ? AEP_ANSWER_OK : AEP_ANSWER_NO_TOKEN;
 }
 

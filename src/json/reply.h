@@ -25,8 +25,9 @@ typedef struct AepCreated
 	char etag[256]; /* with its double quotes, as it was sent */
 } AepCreated;
 
-/* Whether a text is a UUID, 36 characters long. */
+/* Whether a text is a UUID, 36 characters long; copies it in lower case, and a NUL. */
 extern bool aep_reply_is_uuid(const char *text);
+extern bool aep_reply_read_uuid(const char *text, char *uuid);
 
 /* Whether a text can be sent back as an etag: not too long, no control characters. */
 extern bool aep_reply_is_etag(const char *text);
@@ -40,7 +41,8 @@ extern AepAnswerStatus aep_reply_created(const char *body, size_t len, size_t ma
 
 /*
  * Reads the answer of the identity service: appends the token, printable ASCII
- * only, to *token, and sets *life to the seconds it lives, at most a year.
+ * only, to *token, and sets *life to the seconds it lives, at most a year; a
+ * minute if "expires_in" is no number of seconds.
  * Facts: {"access_token": "...", "token_type": "bearer", "expires_in": 86399}.
  */
 extern AepAnswerStatus aep_reply_token(const char *body, size_t len, size_t max_size,

@@ -248,7 +248,8 @@ find_token(const AepServer *server, int64 deadline, AepError *error)
 				 errmsg("the user mapping for server \"%s\" has neither \"client_secret\" nor "
 						"\"access_token\"",
 						server->name),
-				 errhint("Use ALTER USER MAPPING ... OPTIONS (ADD client_secret '...').")));
+				 errhint("Use ALTER %s OPTIONS (ADD client_secret '...').",
+						 aep_server_mapping_name(server))));
 
 	entry = find_entry(server);
 	if (entry->token.len == 0 || entry->renew_at <= aep_http_now())

@@ -94,6 +94,13 @@ extern void aep_call_wait(AepCall *call);
 extern AepHttpExchange *aep_call_answer(const AepCall *call);
 
 /*
+ * The id of what a POST has created, by the header Location of its answer: a
+ * UUID behind the path that was called.  id has room for 37 bytes; false: there
+ * is none.
+ */
+extern bool aep_call_location_id(const AepCall *call, char *id);
+
+/*
  * True for a complete 2xx answer; else *error tells what went wrong, in the
  * current context, and the pending object is settled.
  */

@@ -69,6 +69,8 @@ aep_flow_create_finish(AepCall *call, AepCreated *created, AepError *error)
 {
 	const AepHttpExchange *answer;
 	AepAnswerStatus status;
+	char location_id[sizeof(created->id)];
+	bool in_location;
 
 	if (!aep_call_succeeded(call, error))
 		return false;
@@ -76,8 +78,16 @@ aep_flow_create_finish(AepCall *call, AepCreated *created, AepError *error)
 	/* something was created: its id is noted, or the answer is shown */
 	answer = call->exchange;
 	status = aep_reply_created(answer->body.data, answer->body.len, answer->max_size, created);
+	in_location = created->id[0] == '\0' && aep_call_location_id(call, location_id);
+	if (in_location && (status == AEP_ANSWER_EMPTY || status == AEP_ANSWER_NO_ID))
+	{
+		strlcpy(created->id, location_id, sizeof(created->id));
+		status = AEP_ANSWER_OK;
+	}
 	if (created->id[0] != '\0')
 		aep_pending_created(call->pending, created->id);
+	else if (in_location)
+		aep_pending_created(call->pending, location_id);
 	else
 		aep_pending_unknown(call->pending);
 	if (status == AEP_ANSWER_OK)
@@ -219,42 +229,62 @@ name_flows(const AepServer *server, const char *connection_id)
 			appendStringInfoString(&names, ", and more");
 			break;
 		}
-		appendStringInfo(&names, "%s\"%s\" (%s)", i > 0 ? ", " : "", name != NULL ? name : "",
-						 id != NULL ? id : "no id");
+		appendStringInfo(&names, "%s\"%s\" (%s)", i > 0 ? ", " : "",
+						 name != NULL ? aep_quotable(name) : "",
+						 id != NULL ? aep_quotable(id) : "no id");
 	}
 	aep_call_end(call);
 	return names.len > 0 ? names.data : NULL;
 }
 
-void
-aep_flow_delete_connection(const AepServer *server, const char *id)
+/* Facts: 404 is also a sandbox's, or a path's, that is not found. */
+static bool
+is_missing(AepCall *call)
+{
+	const AepHttpExchange *answer = aep_call_answer(call);
+	AepServiceError service;
+
+	if (answer == NULL || answer->status / 100 != 4)
+		return false;
+	aep_reply_error(answer->body.data, answer->body.len, answer->max_size, &call->secrets,
+					&service);
+	return strncmp(service.code, "FLOW-1439", strlen("FLOW-1439")) == 0;
+}
+
+bool
+aep_flow_try_delete(const AepServer *server, const char *id, bool *was_missing, AepError *error)
 {
 	AepCall *call =
 		aep_call_begin(server, "DELETE", connection_path(id, ""), "delete base connection");
 	const AepHttpExchange *answer;
-	AepError error;
+	bool deleted;
 
 	aep_call_wait(call);
 	answer = aep_call_answer(call);
-
+	*was_missing = is_missing(call);
 	/* an attempt whose answer was lost, or said otherwise, has done it */
-	if (answer != NULL && answer->status == 404 && aep_fate_unsure_before(&answer->fate))
+	deleted = (answer != NULL && aep_fate_unsure_before(&answer->fate) &&
+			   aep_error_says_absent(answer)) ||
+			  aep_call_succeeded(call, error);
+	if (!deleted && error->sqlstate == ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST)
 	{
-		aep_call_end(call);
-		return;
-	}
-	if (!aep_call_succeeded(call, &error))
-	{
-		if (error.sqlstate == ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST)
-		{
-			const char *flows = name_flows(server, id);
+		const char *flows = name_flows(server, id);
 
-			if (flows != NULL)
-				error.detail = psprintf("%s Used by the flows %s.", error.detail, flows);
-		}
-		aep_error_raise(&error);
+		if (flows != NULL)
+			error->detail = psprintf("%s Used by the flows %s.", error->detail, flows);
 	}
 	aep_call_end(call);
+	return deleted;
+}
+
+void
+aep_flow_delete_connection(const AepServer *server, const char *id)
+{
+	bool was_missing;
+	AepError error;
+
+	if (!aep_flow_try_delete(server, id, &was_missing, &error))
+		aep_error_raise(&error);
 }
 
 Jsonb *
@@ -272,38 +302,67 @@ aep_flow_connection(const AepServer *server, const char *id)
 	return entity;
 }
 
-bool
-aep_flow_test_connection(const AepServer *server, const char *id, const char **reason)
+/* Whether the connector, which does the connecting, could not; *reason has its words. */
+static bool
+connector_failed(AepCall *call, const char **reason)
+{
+	const AepHttpExchange *answer = aep_call_answer(call);
+	AepServiceError service;
+
+	if (answer == NULL || answer->status / 100 != 4)
+		return false;
+	/* facts: the connectors have codes of their own */
+	aep_reply_error(answer->body.data, answer->body.len, answer->max_size, &call->secrets,
+					&service);
+	if (strncmp(service.raw_code, "CONNECTOR-", strlen("CONNECTOR-")) != 0)
+		return false;
+	*reason = aep_from_utf8(psprintf("%s: %s", service.code, service.message));
+	return true;
+}
+
+/* What a complete and successful answer says. */
+static AepTestResult
+read_test(AepCall *call, AepError *error)
+{
+	const char *why;
+	Jsonb *document = aep_document_parse(call->exchange, &why);
+	bool is_null = false;
+	bool result = document != NULL && aep_document_boolean(&document->root, "result", &is_null);
+
+	if (document != NULL && !is_null)
+		return result ? AEP_TEST_PASSED : AEP_TEST_FAILED;
+	aep_error_not_understood(&call->context, call->exchange,
+							 document == NULL ? why : "has no \"result\"", error);
+	return AEP_TEST_NOT_ASKED;
+}
+
+AepTestResult
+aep_flow_try_test(const AepServer *server, const char *id, const char **reason, AepError *error)
 {
 	AepCall *call =
 		aep_call_begin(server, "GET", connection_path(id, "/test"), "test base connection");
-	const AepHttpExchange *answer;
-	bool result;
-	bool is_null;
+	AepTestResult result = AEP_TEST_NOT_ASKED;
 
 	*reason = NULL;
+	call->context.reaches_database = true;
 	aep_call_wait(call);
-	answer = aep_call_answer(call);
-	if (answer != NULL && answer->status / 100 == 4)
-	{
-		AepServiceError service;
-
-		/* facts: the connectors, which do the connecting, have codes of their own */
-		aep_reply_error(answer->body.data, answer->body.len, answer->max_size, &call->secrets,
-						&service);
-		if (strncmp(service.raw_code, "CONNECTOR-", strlen("CONNECTOR-")) == 0)
-		{
-			*reason = aep_from_utf8(psprintf("%s: %s", service.code, service.message));
-			aep_call_end(call);
-			return false;
-		}
-	}
-	aep_call_require_success(call);
-	result = aep_document_boolean(aep_call_document(call), "result", &is_null);
-	if (is_null)
-		aep_call_not_understood(call, "has no \"result\"");
+	if (connector_failed(call, reason))
+		result = AEP_TEST_FAILED;
+	else if (aep_call_succeeded(call, error))
+		result = read_test(call, error);
 	aep_call_end(call);
 	return result;
+}
+
+bool
+aep_flow_test_connection(const AepServer *server, const char *id, const char **reason)
+{
+	AepError error;
+	AepTestResult result = aep_flow_try_test(server, id, reason, &error);
+
+	if (result == AEP_TEST_NOT_ASKED)
+		aep_error_raise(&error);
+	return result == AEP_TEST_PASSED;
 }
 
 static JsonbContainer *
@@ -316,6 +375,7 @@ explore(const AepServer *server, const char *id, const AepHttpParameter *query, 
 
 	call->query = query;
 	call->nquery = nquery;
+	call->context.reaches_database = true;
 	aep_call_require_success(call);
 	answer = aep_call_document(call);
 	if (!is_right(answer))
@@ -363,6 +423,7 @@ aep_flow_etag(Jsonb *entity)
 
 	if (etag == NULL || !aep_reply_is_etag(etag))
 		ereport(ERROR, (errcode(ERRCODE_PROTOCOL_VIOLATION),
-						errmsg("the connection has no usable etag in Experience Platform")));
+						errmsg("the connection has no usable etag in Experience Platform"),
+						errhint("Without one it can only be deleted and created again.")));
 	return etag;
 }

@@ -64,6 +64,13 @@ extern const char *aep_flow_etag(Jsonb *entity);
 /* DELETE /connections/{id}.  Names the flows that keep the service from it. */
 extern void aep_flow_delete_connection(const AepServer *server, const char *id);
 
+/*
+ * The same without raising: false, and *error says why it may be there still.
+ * With *was_missing that is that the service has no such connection.
+ */
+extern bool aep_flow_try_delete(const AepServer *server, const char *id, bool *was_missing,
+								AepError *error);
+
 /* GET /connections/{id}: the entity, out of its envelope. */
 extern Jsonb *aep_flow_connection(const AepServer *server, const char *id);
 
@@ -72,6 +79,17 @@ extern Jsonb *aep_flow_connection(const AepServer *server, const char *id);
  * connect; with a reason, its connector's own words.
  */
 extern bool aep_flow_test_connection(const AepServer *server, const char *id, const char **reason);
+
+typedef enum AepTestResult
+{
+	AEP_TEST_PASSED,
+	AEP_TEST_FAILED,   /* *reason as above */
+	AEP_TEST_NOT_ASKED /* *error says why */
+} AepTestResult;
+
+/* The same without raising. */
+extern AepTestResult aep_flow_try_test(const AepServer *server, const char *id, const char **reason,
+									   AepError *error);
 
 /* GET /connections/{id}/explore: the tables, an array. */
 extern JsonbContainer *aep_flow_explore(const AepServer *server, const char *id);

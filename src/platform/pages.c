@@ -15,6 +15,9 @@
 #include "platform/document.h"
 #include "platform/pages.h"
 
+/* Of continuation tokens; those that are known have some hundred bytes. */
+#define LONGEST_TOKEN (64 * 1024)
+
 /* The filter expressions of a list; at most MAX_FILTERS. */
 #define MAX_FILTERS 3
 
@@ -152,6 +155,8 @@ advance(AepPages *pages, AepCall *call, char *token)
 	}
 	if (token[0] == '\0')
 		aep_call_not_understood(call, "leads to a next page without a continuation token");
+	if (strlen(token) > LONGEST_TOKEN)
+		aep_call_not_understood(call, "leads to a next page with a token of more than 64 kB");
 	hash = hash_bytes_extended((const unsigned char *) token, (int) strlen(token), 0);
 	hash_search(pages->seen, &hash, HASH_ENTER, &seen);
 	if (seen)
@@ -161,7 +166,8 @@ advance(AepPages *pages, AepCall *call, char *token)
 	if (parameter->value != NULL)
 		pfree(unconstify(char *, parameter->value));
 	parameter->name = "continuationToken";
-	parameter->value = MemoryContextStrdup(pages->memory, token);
+	parameter->value =
+		MemoryContextStrdup(pages->memory, aep_to_utf8(token, "the continuation token"));
 	parameter->encoded = true;
 }
 
@@ -201,7 +207,8 @@ several_of_name(const char *name, const char *ids)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_DUPLICATE_OBJECT),
-			 errmsg("several base connections in Experience Platform are named \"%s\"", name),
+			 errmsg("several base connections in Experience Platform are named \"%s\"",
+					aep_quotable(name)),
 			 errdetail("They are %s.", ids),
 			 errhint("Look at them with aep.connections(name => ...), and delete or rename all "
 					 "but one.")));

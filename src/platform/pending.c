@@ -18,14 +18,12 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
+#include "database/encoding.h"
 #include "platform/call.h"
 #include "platform/pending.h"
 
 /* As many are named in a warning; the server log has them all. */
 #define MAX_REPORTED 20
-
-/* A longer name is cut where it is shown. */
-#define MAX_NAME_SHOWN 120
 
 /* A server that entries name, as text and as a literal of SQL. */
 typedef struct PendingServer
@@ -298,8 +296,7 @@ aep_pending_register(const char *kind, const char *collection, const char *name,
 {
 	static bool registered = false;
 	AepPending *entry;
-	int encoding = GetDatabaseEncoding() == PG_SQL_ASCII ? PG_UTF8 : GetDatabaseEncoding();
-	int shown = pg_encoding_mbcliplen(encoding, name, (int) strlen(name), MAX_NAME_SHOWN);
+	const char *shown = aep_quotable(name);
 	MemoryContext caller;
 
 	if (!registered)
@@ -313,7 +310,7 @@ aep_pending_register(const char *kind, const char *collection, const char *name,
 	entry->level = GetCurrentTransactionNestLevel();
 	entry->kind = kind;
 	entry->collection = pstrdup(collection);
-	entry->name = name[shown] == '\0' ? pstrdup(name) : psprintf("%.*s...", shown, name);
+	entry->name = pstrdup(shown);
 	entry->name_ascii = ascii_copy(entry->name);
 	entry->server = server_named(server);
 	MemoryContextSwitchTo(caller);

@@ -13,17 +13,21 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "common/hashfn.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/typcache.h"
 
 #include "compat.h"
-#include "database/endpoint.h"
 #include "database/hidden_statement.h"
+#include "database/login.h"
+#include "database/value.h"
 #include "platform/flow_service.h"
 #include "sql/argument.h"
 #include "sql/connection_argument.h"
@@ -58,7 +62,8 @@ typedef struct Batch
 	int in_flight;
 	int window; /* requests allowed in flight */
 	bool at_end;
-	char *warned_host;	  /* already warned of */
+	char *warned;		  /* what was warned of last */
+	HTAB *warned_logins;  /* hashes of what was said of them */
 	bool no_token;		  /* none is to be had any more: no item is sent */
 	AepError token_error; /* says why */
 } Batch;
@@ -95,16 +100,46 @@ read_spec(Batch *batch, Datum spec, NullableDatum *arguments)
 		arguments[i] = (NullableDatum){values[i], nulls[i]};
 }
 
-/* Once for each host that follows another. */
+/* Once for all items in a row of which the same is to be said. */
 static void
-warn_unreachable(Batch *batch, const char *host)
+warn(Batch *batch, List *suspicions)
 {
-	if (batch->warned_host != NULL && strcmp(batch->warned_host, host) == 0)
+	StringInfoData said;
+	ListCell *cell;
+
+	initStringInfo(&said);
+	foreach (cell, suspicions)
+	{
+		const AepSuspicion *suspicion = lfirst(cell);
+
+		appendStringInfo(&said, "%s: %s\n", suspicion->message, suspicion->why.detail);
+	}
+	if (suspicions == NIL || (batch->warned != NULL && strcmp(batch->warned, said.data) == 0))
 		return;
-	if (batch->warned_host != NULL)
-		pfree(batch->warned_host);
-	batch->warned_host = MemoryContextStrdup(GetMemoryChunkContext(batch), host);
-	aep_endpoint_warn_unreachable(host);
+	if (batch->warned != NULL)
+		pfree(batch->warned);
+	batch->warned = MemoryContextStrdup(GetMemoryChunkContext(batch), said.data);
+	foreach (cell, suspicions)
+		aep_suspicion_raise(lfirst(cell));
+}
+
+/* Each finding once, however many items have it. */
+static void
+warn_login(Batch *batch, const AepBaseConnection *connection)
+{
+	ListCell *cell;
+
+	foreach (cell, aep_login_findings(batch->server, connection))
+	{
+		const AepLoginFinding *finding = lfirst(cell);
+		const char *text = psprintf("%s%s", finding->message, finding->detail);
+		uint64 hash = hash_bytes_extended((const unsigned char *) text, (int) strlen(text), 0);
+		bool warned;
+
+		hash_search(batch->warned_logins, &hash, HASH_ENTER, &warned);
+		if (!warned)
+			aep_login_warn_of(finding);
+	}
 }
 
 /* Prepares the next item; an argument that is wrong ends it at once. */
@@ -116,6 +151,7 @@ begin_item(Batch *batch, Datum spec, bool is_null)
 	NullableDatum arguments[AEP_CONNECTION_ARGUMENTS];
 	AepBaseConnection connection = {0};
 	MemoryContext caller;
+	List *suspicions;
 
 	memset(item, 0, sizeof(*item));
 	item->memory = AllocSetContextCreate(CurrentMemoryContext, "aep item", ALLOCSET_SMALL_SIZES);
@@ -127,9 +163,10 @@ begin_item(Batch *batch, Datum spec, bool is_null)
 	{
 		read_spec(batch, spec, arguments);
 		if (aep_connection_arguments(arguments, batch->server, &default_type, &connection,
-									 &item->error))
+									 &suspicions, &item->error))
 		{
-			warn_unreachable(batch, connection.host);
+			warn(batch, suspicions);
+			warn_login(batch, &connection);
 			item->call = aep_flow_create_begin(batch->server, &connection, true);
 		}
 		item->name = connection.name;
@@ -302,6 +339,11 @@ AEP_SQL_FUNCTION(aep_create_base_connections_2_0);
 Datum
 aep_create_base_connections_2_0(PG_FUNCTION_ARGS)
 {
+	const HASHCTL control = {
+		.keysize = sizeof(uint64),
+		.entrysize = sizeof(uint64),
+		.hcxt = CurrentMemoryContext,
+	};
 	AepHiddenStatement hidden;
 	ArrayType *specs;
 	Batch *batch;
@@ -314,6 +356,8 @@ aep_create_base_connections_2_0(PG_FUNCTION_ARGS)
 	batch = palloc0(sizeof(Batch));
 	batch->server = aep_server_get(aep_argument_server(fcinfo, 1), false);
 	batch->window = batch->server->concurrency;
+	batch->warned_logins =
+		hash_create("aep warned logins", 16, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	aep_flow_check_access(batch->server); /* without a token: no batch */
 	aep_http_forget_throttle();
 	specs = PG_GETARG_ARRAYTYPE_P(0);

@@ -355,7 +355,7 @@ test_may_be_json(void)
 static void
 test_status_text(void)
 {
-	for (int status = AEP_ANSWER_OK; status <= AEP_ANSWER_BAD_LIFE; status++)
+	for (int status = AEP_ANSWER_OK; status <= AEP_ANSWER_NO_TOKEN; status++)
 	{
 		const char *text = aep_answer_status_text(status);
 
