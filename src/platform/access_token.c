@@ -192,8 +192,7 @@ exchange_token(const AepServer *server, TokenRequest *token_request, int64 deadl
 		aep_error_from_exchange(&context, exchange, error);
 		return 0;
 	}
-	status = aep_reply_token(exchange->body.data, exchange->body.len, exchange->max_size,
-							 &token_request->token, &life);
+	status = aep_reply_token(exchange->body.data, exchange->body.len, &token_request->token, &life);
 	if (status != AEP_ANSWER_OK)
 	{
 		aep_error_token_not_understood(&context, exchange, aep_answer_status_text(status), error);

@@ -230,7 +230,7 @@ aep_error_token_refused(const AepHttpExchange *exchange)
 	if (exchange->outcome != AEP_HTTP_COMPLETE ||
 		(exchange->status != 400 && exchange->status != 401))
 		return false;
-	aep_reply_error(exchange->body.data, exchange->body.len, exchange->max_size, NULL, &service);
+	aep_reply_error(exchange->body.data, exchange->body.len, NULL, &service);
 	return find_rule(&asking, exchange, service.code)->sqlstate ==
 		   ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION;
 }
@@ -256,8 +256,7 @@ aep_error_from_exchange(const AepErrorContext *context, AepHttpExchange *exchang
 	const ErrorRule *rule;
 
 	if (exchange->outcome == AEP_HTTP_COMPLETE)
-		aep_reply_error(exchange->body.data, exchange->body.len, exchange->max_size,
-						context->secrets, &service);
+		aep_reply_error(exchange->body.data, exchange->body.len, context->secrets, &service);
 	rule = find_rule(context, exchange, service.code);
 
 	error->sqlstate = rule->sqlstate;

@@ -12,6 +12,7 @@
 #include "storage/lock.h"
 
 #include "compat.h"
+#include "database/encoding.h"
 #include "database/endpoint.h"
 #include "database/hidden_statement.h"
 #include "platform/document.h"
@@ -176,7 +177,8 @@ aep_update_connection(PG_FUNCTION_ARGS)
 	etag = aep_argument_text(fcinfo, UPDATE_ETAG);
 	if (change.name != NULL && change.name[0] == '\0')
 		aep_argument_refused("name", "It must not be empty.", NULL);
-	if (etag != NULL && !(aep_reply_is_etag(etag) && is_quoted(etag)))
+	if (etag != NULL &&
+		!(aep_reply_is_etag(aep_to_utf8(etag, "argument \"etag\"")) && is_quoted(etag)))
 		aep_argument_refused("etag", "It is not an etag of Flow Service.",
 							 "Give it as it was read, with its double quotes.");
 	if (change.name == NULL && change.description == NULL && change.state == NULL &&
