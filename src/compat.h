@@ -9,6 +9,7 @@
 #include "catalog/pg_database.h"
 #include "catalog/pg_foreign_server.h"
 #include "catalog/pg_namespace.h"
+#include "commands/dbcommands.h"
 #include "fmgr.h"
 #include "storage/latch.h"
 #include "utils/acl.h"
@@ -24,8 +25,6 @@
 #endif
 #if PG_VERSION_NUM >= 190000
 #include "utils/lsyscache.h" /* get_database_name() */
-#else
-#include "commands/dbcommands.h"
 #endif
 
 #if PG_VERSION_NUM < 150000
@@ -75,6 +74,13 @@ extern char *pg_be_scram_build_secret(const char *password);
 #define aep_may_alter_role(roleid, target) is_admin_of_role(roleid, target)
 #else
 #define aep_may_alter_role(roleid, target) has_createrole_privilege(roleid)
+#endif
+
+/* What a role is granted it has at once: before 16 that is the member's affair. */
+#if PG_VERSION_NUM >= 160000
+#define AEP_WITH_INHERIT " WITH INHERIT TRUE"
+#else
+#define AEP_WITH_INHERIT ""
 #endif
 
 /*

@@ -139,7 +139,17 @@ stop_all_transfers(void)
 	dlist_mutable_iter iter;
 
 	dlist_foreach_modify(iter, &transfers)
-		stop_transfer(dlist_container(AepHttpTransfer, node, iter.cur));
+	{
+		AepHttpTransfer *transfer = dlist_container(AepHttpTransfer, node, iter.cur);
+
+		/* so that nobody waits for it */
+		if (transfer->exchange.outcome == AEP_HTTP_PENDING)
+		{
+			transfer->exchange.outcome = AEP_HTTP_BROKEN;
+			transfer->exchange.reason = "given up";
+		}
+		stop_transfer(transfer);
+	}
 }
 
 static void
@@ -457,6 +467,34 @@ refusal_of_libcurl(const AepHttpTransfer *transfer, CURLcode code)
 	return NULL;
 }
 
+/* What was in the way of an attempt that did not get as far as to be sent. */
+static AepHttpObstacle
+find_obstacle(const AepHttpTransfer *transfer, CURLcode code)
+{
+	bool proxied = transfer->request.limits->proxy != NULL && transfer->route.secure;
+	long answer_of_proxy = 0;
+
+	curl_easy_getinfo(transfer->easy, CURLINFO_HTTP_CONNECTCODE, &answer_of_proxy);
+	if (answer_of_proxy != 0 && answer_of_proxy / 100 != 2)
+		return AEP_HTTP_NO_PROXY;
+	switch (code)
+	{
+		case CURLE_COULDNT_RESOLVE_HOST:
+			return AEP_HTTP_NO_NAME;
+		case CURLE_COULDNT_RESOLVE_PROXY:
+		case CURLE_PROXY:
+			return AEP_HTTP_NO_PROXY;
+		case CURLE_COULDNT_CONNECT:
+			return proxied ? AEP_HTTP_NO_PROXY : AEP_HTTP_NO_OBSTACLE;
+		case CURLE_PEER_FAILED_VERIFICATION:
+			return AEP_HTTP_BAD_CERTIFICATE;
+		case CURLE_SSL_CACERT_BADFILE:
+			return AEP_HTTP_BAD_CA_FILE;
+		default:
+			return AEP_HTTP_NO_OBSTACLE;
+	}
+}
+
 /* Notes how an attempt ended. */
 static void
 finish_attempt(AepHttpTransfer *transfer, CURLcode code)
@@ -491,6 +529,7 @@ finish_attempt(AepHttpTransfer *transfer, CURLcode code)
 	else
 	{
 		exchange->outcome = AEP_HTTP_NOT_CONNECTED;
+		exchange->obstacle = find_obstacle(transfer, code);
 		exchange->transient = may_pass(code, exchange->reason);
 	}
 }
@@ -532,6 +571,8 @@ collect_finished(void)
 	CURLMsg *message;
 	int left;
 
+	/* a message of a retry serves interrupts: not before all that has come is noted */
+	HOLD_INTERRUPTS();
 	while ((message = curl_multi_info_read(multi, &left)) != NULL)
 	{
 		char *private = NULL;
@@ -554,6 +595,7 @@ collect_finished(void)
 		pause_transfer(transfer);
 		ended |= transfer->exchange.outcome != AEP_HTTP_PENDING;
 	}
+	RESUME_INTERRUPTS();
 	return ended;
 }
 
@@ -607,13 +649,6 @@ aep_http_step(long max_ms)
 }
 
 void
-aep_http_wait(AepHttpExchange *exchange)
-{
-	while (exchange->outcome == AEP_HTTP_PENDING)
-		(void) aep_http_step(-1);
-}
-
-void
 aep_http_forget_throttle(void)
 {
 	throttled_until = 0;
@@ -639,6 +674,14 @@ aep_http_header(AepHttpExchange *exchange, const char *name)
 	if (curl_easy_header(exchange->transfer->easy, name, 0, CURLH_HEADER, -1, &header) != CURLHE_OK)
 		return NULL;
 	return header->value;
+}
+
+int64
+aep_http_date(AepHttpExchange *exchange)
+{
+	const char *value = aep_http_header(exchange, "date");
+
+	return value != NULL ? (int64) curl_getdate(value, NULL) : -1;
 }
 
 void

@@ -156,6 +156,47 @@ aep_http_proxy_refusal(const char *url)
 	return parse_url_refusal(url, true);
 }
 
+/* Whether a part of a URL is there, and passes the test if there is one. */
+static bool
+part_is(const char *text, CURLUPart part, bool (*test)(const char *value))
+{
+	CURLU *url = curl_url();
+	char *value = NULL;
+	bool result;
+
+	if (url != NULL &&
+		curl_url_set(url, CURLUPART_URL, text, CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK)
+		value = url_part(url, part);
+	result = value != NULL && (test == NULL || test(value));
+	curl_free(value);
+	curl_url_cleanup(url);
+	return result;
+}
+
+static bool
+is_not_root(const char *path)
+{
+	return strcmp(path, "/") != 0;
+}
+
+bool
+aep_http_url_is_loopback(const char *url)
+{
+	return part_is(url, CURLUPART_HOST, is_loopback_host);
+}
+
+bool
+aep_http_url_has_path(const char *url)
+{
+	return part_is(url, CURLUPART_PATH, is_not_root);
+}
+
+bool
+aep_http_url_has_port(const char *url)
+{
+	return part_is(url, CURLUPART_PORT, NULL);
+}
+
 bool
 aep_http_form_field(AepBuffer *form, const char *name, const char *value)
 {

@@ -329,11 +329,10 @@ aep_reply_error(const char *body, size_t len, size_t max_size, const AepSecrets 
 	AepAnswerStatus status = parse(body, len, max_size, &answer);
 	const char *message = find_message(answer);
 	const char *request_id = find_request_id(answer);
-	char code[sizeof(error->code)];
 
 	memset(error, 0, sizeof(*error));
-	find_code(answer, code, sizeof(code));
-	aep_mask(secrets, code, strlen(code), error->code, sizeof(error->code));
+	find_code(answer, error->raw_code, sizeof(error->raw_code));
+	aep_mask(secrets, error->raw_code, strlen(error->raw_code), error->code, sizeof(error->code));
 	if (request_id != NULL)
 		aep_mask(secrets, request_id, strlen(request_id), error->request_id,
 				 sizeof(error->request_id));

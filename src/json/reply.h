@@ -51,7 +51,8 @@ extern AepAnswerStatus aep_reply_token(const char *body, size_t len, size_t max_
 /* What an error answer says, whatever its shape; "" for what it does not say. */
 typedef struct AepServiceError
 {
-	char code[64]; /* "FLOW-1439-404", "401013", "invalid_client" */
+	char code[64];	   /* "FLOW-1439-404", "401013", "invalid_client" */
+	char raw_code[64]; /* the same, not masked: to be compared, never to be shown */
 	char message[1024];
 	char request_id[128];
 } AepServiceError;
@@ -59,8 +60,8 @@ typedef struct AepServiceError
 /*
  * Reads an error answer: the gateway's, Flow Service's current and older
  * shapes, the framework's, IMS's; for anything else (HTML, text, broken JSON)
- * the message is the text itself.  All members are masked, printable and
- * clipped (mask.h), so they can be shown.
+ * the message is the text itself.  All members but raw_code are masked,
+ * printable and clipped (mask.h), so they can be shown.
  */
 extern void aep_reply_error(const char *body, size_t len, size_t max_size,
 							const AepSecrets *secrets, AepServiceError *error);

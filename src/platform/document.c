@@ -25,6 +25,9 @@
 #include "json/utf8.h"
 #include "platform/document.h"
 
+/* As much of a text is shown in a message: a host has 253 bytes at most. */
+#define MAX_SHOWN 260
+
 /*
  * Turns \u escapes into the characters they stand for: jsonb_in() refuses
  * those that the database's encoding cannot hold, and with SQL_ASCII all
@@ -132,8 +135,9 @@ decode(const char *data, size_t len)
 
 	if (aep_utf8_is_valid(data, len) && memchr(data, '\0', len) == NULL)
 		return aep_from_utf8(pnstrdup(data, len));
-	copy = palloc(4 * len + 1);
-	aep_mask(NULL, data, len, copy, 4 * len + 1);
+	/* without a secret nothing grows */
+	copy = palloc(len + 1);
+	aep_mask(NULL, data, len, copy, len + 1);
 	return aep_from_utf8(copy);
 }
 
@@ -165,17 +169,67 @@ aep_document_push_member(JsonbInState *state, const char *name, const char *valu
 	aep_push_jsonb(state, WJB_VALUE, &item);
 }
 
+static bool
+is_shown(const JsonbValue *key, const char *const *shown, int nshown)
+{
+	for (int i = 0; i < nshown; i++)
+	{
+		if (key->val.string.len == (int) strlen(shown[i]) &&
+			memcmp(key->val.string.val, shown[i], key->val.string.len) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* An object with the same names, and the values that are shown. */
+static Jsonb *
+mask_members(JsonbContainer *object, const char *const *shown, int nshown)
+{
+	JsonbIterator *iterator = JsonbIteratorInit(object);
+	JsonbInState state = {0};
+	JsonbValue mask = string_value(AEP_MASK);
+	JsonbValue value;
+	JsonbIteratorToken token;
+	bool as_it_is = false;
+
+	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (token == WJB_KEY)
+			as_it_is = is_shown(&value, shown, nshown);
+		if (token == WJB_VALUE && !(as_it_is && value.type != jbvBinary))
+			aep_push_jsonb(&state, token, &mask);
+		else
+			aep_push_jsonb(&state, token, token == WJB_KEY || token == WJB_VALUE ? &value : NULL);
+	}
+	return JsonbValueToJsonb(state.result);
+}
+
 Jsonb *
-aep_document_replace(Jsonb *document, const char *const *path, int depth, const char *text)
+aep_document_mask(Jsonb *document, const char *const *path, int depth, const char *const *shown,
+				  int nshown)
 {
 	Datum *steps = palloc(depth * sizeof(Datum));
+	JsonbContainer *parent = &document->root;
+	JsonbContainer *object;
+	Jsonb *masked;
 
 	for (int i = 0; i < depth; i++)
+	{
+		if (find_member(parent, path[i]) == NULL)
+			return document;
 		steps[i] = CStringGetTextDatum(path[i]);
+		if (i < depth - 1)
+			parent = aep_document_member(parent, path[i]);
+	}
+	object = aep_document_member(parent, path[depth - 1]);
+	masked = object != NULL && JsonContainerIsObject(object)
+				 ? mask_members(object, shown, nshown)
+				 : aep_document_string(AEP_MASK, strlen(AEP_MASK));
 	return DatumGetJsonbP(DirectFunctionCall4(
 		jsonb_set, JsonbPGetDatum(document),
 		PointerGetDatum(construct_array(steps, depth, TEXTOID, -1, false, TYPALIGN_INT)),
-		JsonbPGetDatum(aep_document_string(text, strlen(text))), BoolGetDatum(false)));
+		JsonbPGetDatum(masked), BoolGetDatum(false)));
 }
 
 char *
@@ -205,6 +259,43 @@ aep_document_shows_other(JsonbContainer *object, const char *name, const char *o
 	const char *shown = aep_document_text(object, name);
 
 	return shown != NULL && ours != NULL && strcmp(shown, ours) != 0;
+}
+
+const char *
+aep_document_one_line(const char *text)
+{
+	char line[MAX_SHOWN];
+	const char *utf8 = aep_to_utf8(text, "text of the service");
+
+	aep_mask(NULL, utf8, strlen(utf8), line, sizeof(line));
+	return aep_from_utf8(pstrdup(line));
+}
+
+const char *
+aep_document_unknown_member(JsonbContainer *object, const char *const *known, int count)
+{
+	JsonbIterator *iterator;
+	JsonbValue item;
+	JsonbIteratorToken token;
+
+	if (object == NULL || !JsonContainerIsObject(object))
+		return NULL;
+	iterator = JsonbIteratorInit(object);
+	while ((token = JsonbIteratorNext(&iterator, &item, true)) != WJB_DONE)
+	{
+		const char *name;
+		int i = 0;
+
+		CHECK_FOR_INTERRUPTS();
+		if (token != WJB_KEY)
+			continue;
+		name = pnstrdup(item.val.string.val, item.val.string.len);
+		while (i < count && strcmp(name, known[i]) != 0)
+			i++;
+		if (i == count)
+			return name;
+	}
+	return NULL;
 }
 
 char *

@@ -10,8 +10,6 @@
 #include "utils/memutils.h"
 
 #include "database/encoding.h"
-#include "database/option.h"
-#include "platform/access_token.h"
 #include "platform/document.h"
 #include "platform/flow_service.h"
 
@@ -42,12 +40,12 @@ connection_to_utf8(const AepBaseConnection *connection, AepBaseConnection *utf8)
 void
 aep_flow_check_access(const AepServer *server)
 {
-	aep_option_check_complete(server);
-	aep_access_token_require(server, aep_http_now() + server->limits.request_timeout);
+	aep_call_require_token(server);
 }
 
 AepCall *
-aep_flow_create_begin(const AepServer *server, const AepBaseConnection *connection, bool in_batch)
+aep_flow_create_begin(const AepServer *server, const AepBaseConnection *connection, bool in_batch,
+					  AepError *error)
 {
 	AepCall *call = aep_call_begin(server, "POST", AEP_CONNECTIONS_PATH, "create base connection");
 	MemoryContext caller = MemoryContextSwitchTo(call->memory);
@@ -55,9 +53,17 @@ aep_flow_create_begin(const AepServer *server, const AepBaseConnection *connecti
 
 	connection_to_utf8(connection, &utf8);
 	utf8.password = aep_call_secret(call, connection->password, "argument \"password\"");
-	if (!aep_payload_base_connection(&utf8, &call->body))
-		aep_call_out_of_memory();
 	MemoryContextSwitchTo(caller);
+	if (!aep_payload_base_connection(&utf8, &call->body))
+	{
+		aep_call_end(call);
+		*error = (AepError){
+			.sqlstate = ERRCODE_OUT_OF_MEMORY,
+			.message = "out of memory",
+			.detail = "Could not build the request body.",
+		};
+		return NULL;
+	}
 	call->in_batch = in_batch;
 	call->pending = aep_pending_register("base connection", AEP_CONNECTIONS_PATH, connection->name,
 										 server->name);
@@ -100,9 +106,11 @@ void
 aep_flow_create_connection(const AepServer *server, const AepBaseConnection *connection,
 						   AepCreated *created)
 {
-	AepCall *call = aep_flow_create_begin(server, connection, false);
 	AepError error;
+	AepCall *call = aep_flow_create_begin(server, connection, false, &error);
 
+	if (call == NULL)
+		aep_error_raise(&error);
 	aep_call_wait(call);
 	if (!aep_flow_create_finish(call, created, &error))
 		aep_error_raise(&error);
@@ -229,91 +237,176 @@ name_flows(const AepServer *server, const char *connection_id)
 			appendStringInfoString(&names, ", and more");
 			break;
 		}
-		appendStringInfo(&names, "%s\"%s\" (%s)", i > 0 ? ", " : "", name != NULL ? name : "",
-						 id != NULL ? id : "no id");
+		appendStringInfo(&names, "%s\"%s\" (%s)", i > 0 ? ", " : "",
+						 name != NULL ? aep_quotable(name) : "",
+						 id != NULL ? aep_quotable(id) : "no id");
 	}
 	aep_call_end(call);
 	return names.len > 0 ? names.data : NULL;
 }
 
-void
-aep_flow_delete_connection(const AepServer *server, const char *id)
+/* Facts: 404 is also a sandbox's, or a path's, that is not found. */
+static bool
+is_missing(AepCall *call)
+{
+	const AepHttpExchange *answer = aep_call_answer(call);
+	AepServiceError service;
+
+	if (answer == NULL || answer->status / 100 != 4)
+		return false;
+	aep_reply_error(answer->body.data, answer->body.len, answer->max_size, &call->secrets,
+					&service);
+	return strncmp(service.code, "FLOW-1439", strlen("FLOW-1439")) == 0;
+}
+
+bool
+aep_flow_try_delete(const AepServer *server, const char *id, bool *was_missing, AepError *error)
 {
 	AepCall *call =
 		aep_call_begin(server, "DELETE", connection_path(id, ""), "delete base connection");
 	const AepHttpExchange *answer;
-	AepError error;
+	bool deleted;
 
 	aep_call_wait(call);
 	answer = aep_call_answer(call);
-
+	*was_missing = is_missing(call);
 	/* an attempt whose answer was lost, or said otherwise, has done it */
-	if (answer != NULL && answer->status == 404 && aep_fate_unsure_before(&answer->fate))
+	deleted = (answer != NULL && aep_fate_unsure_before(&answer->fate) &&
+			   aep_error_says_absent(answer)) ||
+			  aep_call_succeeded(call, error);
+	if (!deleted && error->sqlstate == ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST)
 	{
-		aep_call_end(call);
-		return;
-	}
-	if (!aep_call_succeeded(call, &error))
-	{
-		if (error.sqlstate == ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST)
-		{
-			const char *flows = name_flows(server, id);
+		const char *flows = name_flows(server, id);
 
-			if (flows != NULL)
-				error.detail = psprintf("%s Used by the flows %s.", error.detail, flows);
-		}
-		aep_error_raise(&error);
+		if (flows != NULL)
+			error->detail = psprintf("%s Used by the flows %s.", error->detail, flows);
 	}
 	aep_call_end(call);
+	return deleted;
+}
+
+void
+aep_flow_delete_connection(const AepServer *server, const char *id)
+{
+	bool was_missing;
+	AepError error;
+
+	if (!aep_flow_try_delete(server, id, &was_missing, &error))
+		aep_error_raise(&error);
+}
+
+AepCall *
+aep_flow_read_begin(const AepServer *server, const char *id)
+{
+	return aep_call_begin(server, "GET", connection_path(id, ""), "read base connection");
+}
+
+Jsonb *
+aep_flow_read_finish(AepCall *call, AepError *error)
+{
+	const char *why = "holds no entity";
+	Jsonb *document;
+	Jsonb *entity = NULL;
+
+	if (!aep_call_succeeded(call, error))
+		return NULL;
+	document = aep_document_parse(call->exchange, &why);
+	/* facts: one entity comes in the envelope of a list */
+	if (document != NULL)
+		entity = aep_document_element(aep_document_member(&document->root, "items"), 0);
+	if (entity == NULL)
+		aep_error_not_understood(&call->context, call->exchange, why, error);
+	return entity;
 }
 
 Jsonb *
 aep_flow_connection(const AepServer *server, const char *id)
 {
-	AepCall *call = aep_call_begin(server, "GET", connection_path(id, ""), "read base connection");
+	AepCall *call = aep_flow_read_begin(server, id);
 	Jsonb *entity;
+	AepError error;
 
-	aep_call_require_success(call);
-	/* facts: one entity comes in the envelope of a list */
-	entity = aep_document_element(aep_document_member(aep_call_document(call), "items"), 0);
+	aep_call_wait(call);
+	entity = aep_flow_read_finish(call, &error);
 	if (entity == NULL)
-		aep_call_not_understood(call, "holds no entity");
+		aep_error_raise(&error);
 	aep_call_end(call);
 	return entity;
+}
+
+/* Whether the connector, which does the connecting, could not; *reason has its words. */
+static bool
+connector_failed(const AepCall *call, const char **reason)
+{
+	const AepHttpExchange *answer = aep_call_answer(call);
+	AepServiceError service;
+
+	if (answer == NULL || answer->status / 100 != 4)
+		return false;
+	/* facts: the connectors have codes of their own */
+	aep_reply_error(answer->body.data, answer->body.len, answer->max_size, &call->secrets,
+					&service);
+	if (strncmp(service.raw_code, "CONNECTOR-", strlen("CONNECTOR-")) != 0)
+		return false;
+	*reason = aep_from_utf8(psprintf("%s: %s", service.code, service.message));
+	return true;
+}
+
+/* What a complete and successful answer says. */
+static AepTestResult
+read_test(AepCall *call, AepError *error)
+{
+	const char *why = "has no \"result\"";
+	Jsonb *document = aep_document_parse(call->exchange, &why);
+	bool is_null = true;
+	bool result = document != NULL && aep_document_boolean(&document->root, "result", &is_null);
+
+	if (!is_null)
+		return result ? AEP_TEST_PASSED : AEP_TEST_FAILED;
+	aep_error_not_understood(&call->context, call->exchange, why, error);
+	return AEP_TEST_NOT_ASKED;
+}
+
+AepCall *
+aep_flow_test_begin(const AepServer *server, const char *id)
+{
+	AepCall *call =
+		aep_call_begin(server, "GET", connection_path(id, "/test"), "test base connection");
+
+	call->context.reaches_database = true;
+	return call;
+}
+
+AepTestResult
+aep_flow_test_finish(AepCall *call, const char **reason, AepError *error)
+{
+	*reason = NULL;
+	if (connector_failed(call, reason))
+		return AEP_TEST_FAILED;
+	return aep_call_succeeded(call, error) ? read_test(call, error) : AEP_TEST_NOT_ASKED;
+}
+
+AepTestResult
+aep_flow_try_test(const AepServer *server, const char *id, const char **reason, AepError *error)
+{
+	AepCall *call = aep_flow_test_begin(server, id);
+	AepTestResult result;
+
+	aep_call_wait(call);
+	result = aep_flow_test_finish(call, reason, error);
+	aep_call_end(call);
+	return result;
 }
 
 bool
 aep_flow_test_connection(const AepServer *server, const char *id, const char **reason)
 {
-	AepCall *call =
-		aep_call_begin(server, "GET", connection_path(id, "/test"), "test base connection");
-	const AepHttpExchange *answer;
-	bool result;
-	bool is_null;
+	AepError error;
+	AepTestResult result = aep_flow_try_test(server, id, reason, &error);
 
-	*reason = NULL;
-	aep_call_wait(call);
-	answer = aep_call_answer(call);
-	if (answer != NULL && answer->status / 100 == 4)
-	{
-		AepServiceError service;
-
-		/* facts: the connectors, which do the connecting, have codes of their own */
-		aep_reply_error(answer->body.data, answer->body.len, answer->max_size, &call->secrets,
-						&service);
-		if (strncmp(service.code, "CONNECTOR-", strlen("CONNECTOR-")) == 0)
-		{
-			*reason = aep_from_utf8(psprintf("%s: %s", service.code, service.message));
-			aep_call_end(call);
-			return false;
-		}
-	}
-	aep_call_require_success(call);
-	result = aep_document_boolean(aep_call_document(call), "result", &is_null);
-	if (is_null)
-		aep_call_not_understood(call, "has no \"result\"");
-	aep_call_end(call);
-	return result;
+	if (result == AEP_TEST_NOT_ASKED)
+		aep_error_raise(&error);
+	return result == AEP_TEST_PASSED;
 }
 
 static JsonbContainer *
@@ -326,6 +419,7 @@ explore(const AepServer *server, const char *id, const AepHttpParameter *query, 
 
 	call->query = query;
 	call->nquery = nquery;
+	call->context.reaches_database = true;
 	aep_call_require_success(call);
 	answer = aep_call_document(call);
 	if (!is_right(answer))
@@ -373,6 +467,7 @@ aep_flow_etag(Jsonb *entity)
 
 	if (etag == NULL || !aep_reply_is_etag(etag))
 		ereport(ERROR, (errcode(ERRCODE_PROTOCOL_VIOLATION),
-						errmsg("the connection has no usable etag in Experience Platform")));
+						errmsg("the connection has no usable etag in Experience Platform"),
+						errhint("Without one it can only be deleted and created again.")));
 	return etag;
 }

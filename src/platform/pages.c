@@ -207,7 +207,8 @@ several_of_name(const char *name, const char *ids)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_DUPLICATE_OBJECT),
-			 errmsg("several base connections in Experience Platform are named \"%s\"", name),
+			 errmsg("several base connections in Experience Platform are named \"%s\"",
+					aep_quotable(name)),
 			 errdetail("They are %s.", ids),
 			 errhint("Look at them with aep.connections(name => ...), and delete or rename all "
 					 "but one.")));

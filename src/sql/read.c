@@ -18,24 +18,18 @@
 #include "sql/row.h"
 
 /*
- * The entity with what is secret in it masked.  Facts: whether the service shows
- * a password is not documented.
+ * The entity with what may be secret in it masked.  Facts: whether the service
+ * shows a password is not documented, and other sources have secrets of other
+ * names; so only what is known to be harmless is shown.
  */
 static Jsonb *
 masked(Jsonb *connection)
 {
-	static const char *const secrets[] = {"password", "connectionString"};
-	JsonbContainer *params =
-		aep_document_member(aep_document_member(&connection->root, "auth"), "params");
+	static const char *const params[] = {"auth", "params"};
+	static const char *const harmless[] = {"server",   "host",	  "port",		   "database",
+										   "username", "sslMode", "authorizedDate"};
 
-	for (int i = 0; i < lengthof(secrets); i++)
-	{
-		const char *const path[] = {"auth", "params", secrets[i]};
-
-		if (aep_document_text(params, secrets[i]) != NULL)
-			connection = aep_document_replace(connection, path, lengthof(path), AEP_MASK);
-	}
-	return connection;
+	return aep_document_mask(connection, params, lengthof(params), harmless, lengthof(harmless));
 }
 
 /* A connection's entity as the columns that both reading functions return. */
@@ -67,8 +61,12 @@ fill_connection(AepRow *row, Jsonb *connection)
 static void
 read_filter(FunctionCallInfo fcinfo, AepConnectionFilter *filter)
 {
+	const char *state = aep_argument_text(fcinfo, 1);
+
+	if (state != NULL)
+		aep_argument_check("state", AEP_VALUE_STATE_FILTER, state);
 	filter->name = aep_argument_text(fcinfo, 0);
-	filter->state = aep_argument_text(fcinfo, 1);
+	filter->state = state != NULL ? aep_value_state(state) : NULL;
 	filter->connection_spec_id = aep_argument_uuid(fcinfo, 2);
 }
 

@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "fmgr.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/formatting.h"
 #include "utils/fmgrprotos.h"
@@ -73,29 +74,12 @@ read_method(FunctionCallInfo fcinfo)
 						 "Use GET, POST, PUT, PATCH or DELETE.");
 }
 
-/*
- * A path below /data/foundation, and nothing that could lead out of there or
- * be read as another part of a URL.
- */
 static const char *
 read_path(FunctionCallInfo fcinfo)
 {
 	const char *path = aep_argument_text_required(fcinfo, ARG_PATH, "path");
 
-	if (path[0] != '/' || strstr(path, "//") != NULL || strstr(path, "..") != NULL)
-		aep_argument_refused("path",
-							 "It must begin with a slash and hold neither \"//\" nor "
-							 "\"..\".",
-							 "Give it as in '/flowservice/flows'.");
-	/* no quote: the hint of a rollback shows it in a statement */
-	for (const char *c = path; *c != '\0'; c++)
-	{
-		if (*c <= ' ' || *c > '~' || strchr("?#\\%'", *c) != NULL)
-			aep_argument_refused("path",
-								 "It must consist of plain ASCII characters, none of them "
-								 "a blank, a quote, '?', '#', '%' or a backslash.",
-								 "Parameters belong in the argument \"query\".");
-	}
+	aep_argument_check("path", AEP_VALUE_REQUEST_PATH, path);
 	return path;
 }
 
@@ -224,6 +208,7 @@ read_headers(FunctionCallInfo fcinfo, int *count, const char **etag)
 			aep_argument_refused("headers", "Its values must not be empty.", NULL);
 		if (pg_strcasecmp(pairs.names[i], "if-match") == 0)
 		{
+			aep_argument_check("headers", AEP_VALUE_IF_MATCH, pairs.values[i]);
 			*etag = pairs.values[i];
 			continue;
 		}
@@ -240,6 +225,22 @@ read_headers(FunctionCallInfo fcinfo, int *count, const char **etag)
 	return headers;
 }
 
+/* Any text of the body may be a secret. */
+static void
+hide_texts(Jsonb *body)
+{
+	JsonbIterator *iterator = JsonbIteratorInit(&body->root);
+	JsonbIteratorToken token;
+	JsonbValue value;
+
+	while ((token = JsonbIteratorNext(&iterator, &value, false)) != WJB_DONE)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if ((token == WJB_VALUE || token == WJB_ELEM) && value.type == jbvString)
+			aep_hide_secret(value.val.string.val, value.val.string.len);
+	}
+}
+
 static void
 read_body(FunctionCallInfo fcinfo, AepCall *call)
 {
@@ -248,6 +249,7 @@ read_body(FunctionCallInfo fcinfo, AepCall *call)
 
 	if (PG_ARGISNULL(ARG_BODY))
 		return;
+	hide_texts(PG_GETARG_JSONB_P(ARG_BODY));
 	/* it may hold a password: no copy stays */
 	text = DatumGetCString(DirectFunctionCall1(jsonb_out, PG_GETARG_DATUM(ARG_BODY)));
 	utf8 = aep_to_utf8(text, "argument \"body\"");
@@ -301,7 +303,7 @@ static bool
 says_nothing(const AepCall *call, const AepHttpExchange *answer, const AepError *error)
 {
 	return error->sqlstate == ERRCODE_TRANSACTION_RESOLUTION_UNKNOWN && answer->status / 100 == 4 &&
-		   !(answer->status == 404 && strcmp(call->context.method, "DELETE") == 0);
+		   !(strcmp(call->context.method, "DELETE") == 0 && aep_error_says_absent(answer));
 }
 
 /* Raises what leaves no answer to show; notes what a POST has created. */
@@ -363,6 +365,23 @@ answer_headers(AepCall *call)
 	return JsonbValueToJsonb(state.result);
 }
 
+/*
+ * A request can move any connection of the sandbox to a host of the caller's, and
+ * so bring its login there, that of this mapping too.
+ */
+static void
+check_mapping(const AepServer *server)
+{
+	if (aep_server_hides_mapping(server))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for aep.request with the user mapping of PUBLIC"),
+				 errdetail("It gives the whole power of the mapping's credential, which is for "
+						   "those to use who may see it."),
+				 errhint("Use a user mapping of your own, or a SECURITY DEFINER function that "
+						 "makes the request which you need.")));
+}
+
 AEP_SQL_FUNCTION(aep_request);
 
 /* aep.request(method, path, query, body, headers, server) -> (status, etag, headers, body) */
@@ -382,12 +401,14 @@ aep_request(PG_FUNCTION_ARGS)
 	aep_row_begin(&row, fcinfo);
 	aep_hide_statement(&hidden);
 	server = aep_server_get(aep_argument_server(fcinfo, ARG_SERVER), false);
+	check_mapping(server);
 	method = read_method(fcinfo);
 	path = read_path(fcinfo);
-	call = aep_call_begin(server, method, path, psprintf("%s %s", method, path));
+	call = aep_call_begin(server, method, path, psprintf("%s %s", method, aep_quotable(path)));
 	call->query = read_query(fcinfo, &call->nquery);
 	call->headers = read_headers(fcinfo, &call->nheaders, &call->etag);
 	read_body(fcinfo, call);
+	call->context.hides_answer = true; /* it may repeat anything that was given */
 	if (strcmp(method, "POST") == 0 && !only_asks(path))
 		call->pending = aep_pending_register("object", collection_of(path), path, server->name);
 	aep_call_wait(call);

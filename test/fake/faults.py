@@ -23,6 +23,7 @@ errors
   redirect=URL
 answers that are not as expected: see mangled.py
   notjson noid badid nulid surrogate badutf8 dupid idcase noetag empty =1
+  hide=PARAM       auth.params without this one
   html=1           a page with the text of message=
   body=BYTES       these; with repeat=BYTES,count=N,end=BYTES more of them
   deep=N           in N arrays;  huge=N, with chunked=1: N bytes more
@@ -77,7 +78,7 @@ CHOICES = {
     'shape': SHAPES, 'result': ('true', 'false', 'error'), 'paging': ('repeat', 'empty', 'loop', 'blank'),
     'refuse': ('flow2114', 'flow2115'), 'flood': FLOODS, 'unasked': UNASKED}
 RAW = {'body', 'repeat', 'end'}
-TEXTS = {'on', 'code', 'message', 'retry_after', 'redirect', 'expires_in', 'token_type',
+TEXTS = {'on', 'hide', 'code', 'message', 'retry_after', 'redirect', 'expires_in', 'token_type',
          'heads', 'location'}
 
 

@@ -9,6 +9,7 @@ from .floods import bomb
 MANGLED = {'notjson', 'noid', 'badid', 'nulid', 'surrogate', 'badutf8', 'dupid', 'idcase',
            'noetag', 'empty', 'html', 'chunked'}
 SIZED = {'deep', 'huge', 'gzip', 'body', 'layers'}
+OTHER = {'hide'}
 
 # Stands for bytes that json.dumps() would not write; replaced afterwards.
 MARK = '\ue000'
@@ -18,7 +19,7 @@ MARK_ESCAPED = json.dumps(MARK)[1:-1].encode()
 def mangle(fault, answer):
     """Changes a successful answer as the fault asks."""
     _move(fault, answer)
-    if not fault.keys() & (MANGLED | SIZED):
+    if not fault.keys() & (MANGLED | SIZED | OTHER):
         return
     if 'layers' in fault:
         answer.body = bomb(int(fault['layers']))
@@ -79,6 +80,8 @@ def _mangle_members(fault, value):
         entity['etag'] = etag + '\ud800'
     if 'badutf8' in fault:
         entity['etag'] = etag + MARK
+    if 'hide' in fault:
+        entity.get('auth', {}).get('params', {}).pop(fault['hide'], None)
     if 'dupid' in fault:
         entity[MARK + 'id'] = identifier
     text = json.dumps(value).encode()

@@ -42,6 +42,7 @@ check_error(const char *body, size_t size)
 	memset(&error, 'x', sizeof(error));
 	aep_reply_error(body, size, MAX_SIZE, &secrets, &error);
 	require(is_line(error.code, sizeof(error.code)));
+	require(is_line(error.raw_code, sizeof(error.raw_code)));
 	require(is_line(error.message, sizeof(error.message)));
 	require(is_line(error.request_id, sizeof(error.request_id)));
 	for (int i = 0; i < secrets.count; i++)

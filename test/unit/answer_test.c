@@ -86,6 +86,13 @@ test_check(void)
 
 		{"a control character in a string", BODY("\"a\x1f\""), AEP_ANSWER_NOT_JSON, NULL},
 		{"a line break in a string", BODY("\"01234567\n\""), AEP_ANSWER_NOT_JSON, NULL},
+		{"one among eight bytes", BODY("\"0123\n567\""), AEP_ANSWER_NOT_JSON, NULL},
+		{"a NUL among eight bytes",
+		 BODY("\"012\0"
+			  "4567\""),
+		 AEP_ANSWER_NUL, NULL},
+		{"an escaped one among them", BODY("\"0\\u00007\""), AEP_ANSWER_NUL, NULL},
+		{"a quote among them", BODY("\"01\",01,\"7\""), AEP_ANSWER_NOT_JSON, NULL},
 		{"DEL in a string", BODY("\"\x7f\""), AEP_ANSWER_OK, NULL},
 		{"a control character between values",
 		 BODY("[1,\x0b"

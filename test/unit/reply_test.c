@@ -324,6 +324,9 @@ test_error(void)
 		aep_reply_error(body, errors[i].len, MAX_SIZE, &secrets, &error);
 		snprintf(name, sizeof(name), "%s: code", errors[i].name);
 		is(error.code, errors[i].code, name);
+		snprintf(name, sizeof(name), "%s: code to compare with", errors[i].name);
+		is(error.raw_code, strcmp(errors[i].code, AEP_MASK) == 0 ? "hunter2" : errors[i].code,
+		   name);
 		snprintf(name, sizeof(name), "%s: message", errors[i].name);
 		is(error.message, errors[i].message, name);
 		snprintf(name, sizeof(name), "%s: request id", errors[i].name);
