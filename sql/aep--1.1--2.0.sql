@@ -196,6 +196,17 @@ REVOKE ALL ON FUNCTION aep.version() FROM PUBLIC;
 COMMENT ON FUNCTION aep.request(text, text, jsonb, jsonb, jsonb, name) IS
 'Sends any request to Experience Platform, signed as those of the other functions. method: GET, POST, PUT, PATCH or DELETE; path: below /data/foundation, such as /flowservice/flows; query: an object of parameters, an array for one that is repeated; headers: an object of further ones. Returns HTTP status, etag, headers and body of the answer, whatever its status: one row; a body that is not JSON comes as a JSON string. Not undone by ROLLBACK. Errors: 22004 missing argument, 22023 bad argument, 42704 no such server or user mapping, 42501 no USAGE, or the user mapping of PUBLIC, which the caller cannot see, 28000 no access token to be had, 08001 cannot connect, 08006 connection lost, 08007 outcome unknown, 54000 answer too large.';
 
+-- Many tests at once.
+CREATE FUNCTION aep.test_connections(
+    ids uuid[] DEFAULT NULL, server name DEFAULT 'aep',
+    OUT id uuid, OUT name text, OUT result boolean, OUT message text, OUT sqlstate text)
+    RETURNS SETOF record
+    LANGUAGE C VOLATILE PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'aep_test_connections';
+COMMENT ON FUNCTION aep.test_connections(uuid[], name) IS
+'Has Experience Platform test many base connections at once, as many requests in flight as the server option concurrency says: those of the ids, or this database''s, which are the enabled PostgreSQL connections whose address is that of aep.endpoint(), or is not shown. Returns one row for each, in the order in which they finish: result and message as aep.test_connection, or a NULL result with SQLSTATE and message of what kept this one from being tested; the others are not affected. Errors: 42704 no such server or user mapping, 42501 no USAGE, 28000 no access token to be had, and without ids as aep.connections.';
+REVOKE ALL ON FUNCTION aep.test_connections(uuid[], name) FROM PUBLIC;
+
 -- All that is missing or wrong before a call can succeed, at once.
 CREATE FUNCTION aep.check_server(
     server name DEFAULT 'aep',

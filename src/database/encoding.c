@@ -21,27 +21,82 @@
 /* Bytes of a text that are enough to see what kind of characters it has. */
 #define MAX_LOOK 65536
 
-/* With SQL_ASCII PostgreSQL takes any bytes, and does not convert them. */
+/* Where text is converted only to see whether it can be. */
+#define SCRATCH_SIZE 16384
+
+/* Whether all of a text is valid, and has an equivalent in the other encoding. */
+static bool
+is_convertible(const char *text, int from, int to)
+{
+	unsigned char scratch[SCRATCH_SIZE];
+	int left = (int) strlen(text);
+	Oid proc = FindDefaultConversionProc(from, to);
+
+	while (left > 0 && OidIsValid(proc))
+	{
+		/* takes as much at once as there is room for in the worst case */
+		int done = pg_do_encoding_conversion_buf(
+			proc, from, to, unconstify(unsigned char *, (const unsigned char *) text), left,
+			scratch, sizeof(scratch), true);
+
+		if (done == 0)
+			break;
+		text += done;
+		left -= done;
+		if (left > 0)
+			CHECK_FOR_INTERRUPTS();
+	}
+	explicit_bzero(scratch, sizeof(scratch));
+	return left == 0;
+}
+
+/*
+ * Text of a UTF8 database was verified when it came in, but for what is shared
+ * among databases, such as their names, and what stands in a file.  With
+ * SQL_ASCII PostgreSQL takes any bytes, and does not convert them.
+ */
+const char *
+aep_utf8_refusal(const char *text)
+{
+	int encoding = GetDatabaseEncoding();
+
+	if (text == NULL || pg_is_ascii(text))
+		return NULL;
+	if (encoding == PG_UTF8 || encoding == PG_SQL_ASCII)
+	{
+		if (pg_verify_mbstr(PG_UTF8, text, (int) strlen(text), true))
+			return NULL;
+		return encoding == PG_UTF8
+				   ? "It is not valid UTF-8."
+				   : "It is not valid UTF-8. The database's encoding is SQL_ASCII, so its text is "
+					 "sent to Experience Platform as it is.";
+	}
+	if (is_convertible(text, encoding, PG_UTF8))
+		return NULL;
+	return psprintf("It holds a character of the database's encoding, %s, that PostgreSQL cannot "
+					"convert to UTF-8.",
+					GetDatabaseEncodingName());
+}
+
 bool
 aep_can_be_utf8(const char *text)
 {
-	return text == NULL || GetDatabaseEncoding() != PG_SQL_ASCII ||
-		   pg_verify_mbstr(PG_UTF8, text, (int) strlen(text), true);
+	return aep_utf8_refusal(text) == NULL;
 }
 
 const char *
 aep_to_utf8(const char *text, const char *what)
 {
-	/* text of a UTF8 database was verified when it came in; ASCII is the same in all */
-	if (text == NULL || GetDatabaseEncoding() == PG_UTF8 || pg_is_ascii(text))
+	const char *refusal;
+
+	if (text == NULL || pg_is_ascii(text))
 		return text;
 
 	/* asked here, since PostgreSQL's own error would show the bytes */
-	if (!aep_can_be_utf8(text))
+	refusal = aep_utf8_refusal(text);
+	if (refusal != NULL)
 		ereport(ERROR, (errcode(ERRCODE_CHARACTER_NOT_IN_REPERTOIRE),
-						errmsg("%s is not valid UTF-8", what),
-						errdetail("The database's encoding is SQL_ASCII, so its text is sent to "
-								  "Experience Platform as it is, and must be UTF-8.")));
+						errmsg("%s cannot be sent as UTF-8", what), errdetail("%s", refusal)));
 	return pg_server_to_any(text, (int) strlen(text), PG_UTF8);
 }
 
@@ -102,6 +157,41 @@ append_piece(StringInfo result, Oid proc, const unsigned char *from, int len,
 	}
 }
 
+bool
+aep_client_takes(const char *text)
+{
+	int client = pg_get_client_encoding();
+	int server = GetDatabaseEncoding();
+
+	if (pg_is_ascii(text) || client == server || client == PG_SQL_ASCII)
+		return true;
+	if (server == PG_SQL_ASCII)
+		return pg_verify_mbstr(client, text, (int) strlen(text), true);
+	return is_convertible(text, server, client);
+}
+
+const char *
+aep_ascii(const char *text)
+{
+	char *copy;
+
+	if (pg_is_ascii(text))
+		return text;
+	copy = pstrdup(text);
+	for (char *c = copy; *c != '\0'; c++)
+	{
+		if (IS_HIGHBIT_SET(*c))
+			*c = '?';
+	}
+	return copy;
+}
+
+const char *
+aep_for_client(const char *text)
+{
+	return aep_client_takes(text) ? text : aep_ascii(text);
+}
+
 const char *
 aep_from_utf8(const char *text)
 {
@@ -117,7 +207,7 @@ aep_from_utf8(const char *text)
 		return text;
 	proc = FindDefaultConversionProc(PG_UTF8, encoding);
 	if (!OidIsValid(proc))
-		return text;
+		return aep_ascii(text);
 
 	converted = palloc(room);
 	initStringInfo(&result);

@@ -28,6 +28,16 @@ aep_installation_get(const AepServer *server, AepInstallation *here)
 	}
 }
 
+/* Whatever stands in a table may have been edited: a part can be there without the other. */
+static bool
+same_address(const AepInstallation *bound, const AepInstallation *here)
+{
+	if (bound->host == NULL || bound->database_name == NULL || here->host == NULL)
+		return true;
+	return pg_strcasecmp(bound->host, here->host) == 0 && bound->port == here->port &&
+		   strcmp(bound->database_name, here->database_name) == 0;
+}
+
 AepBinding
 aep_installation_compare(const AepInstallation *bound, const AepInstallation *here)
 {
@@ -35,11 +45,7 @@ aep_installation_compare(const AepInstallation *bound, const AepInstallation *he
 		return AEP_BOUND_NOWHERE;
 	if (bound->system_identifier != here->system_identifier || bound->database != here->database)
 		return AEP_BOUND_ELSEWHERE;
-	if (bound->host != NULL && here->host != NULL &&
-		(pg_strcasecmp(bound->host, here->host) != 0 || bound->port != here->port ||
-		 strcmp(bound->database_name, here->database_name) != 0))
-		return AEP_BOUND_TO_ADDRESS;
-	return AEP_BOUND_HERE;
+	return same_address(bound, here) ? AEP_BOUND_HERE : AEP_BOUND_TO_ADDRESS;
 }
 
 const char *

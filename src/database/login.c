@@ -157,8 +157,11 @@ List *
 aep_login_findings(const AepServer *server, const AepBaseConnection *connection)
 {
 	List *findings = NIL;
+	AepObjection mistyped; /* is warned of as that, and there is no name to advise with */
 
 	if (connection->host != NULL && connection->database != NULL && connection->username != NULL &&
+		!aep_value_suspect(AEP_VALUE_ROLE, connection->username, &mistyped) &&
+		!aep_value_suspect(AEP_VALUE_DATABASE, connection->database, &mistyped) &&
 		aep_endpoint_is_own(server, connection->host, connection->port))
 	{
 		const char *name = name_as_read(connection->username);

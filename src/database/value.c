@@ -416,9 +416,11 @@ aep_value_number(AepValueKind kind, const char *text, int *number, AepObjection 
 void
 aep_suspicion_raise(const AepSuspicion *suspicion)
 {
-	ereport(WARNING, (errmsg_internal("%s", suspicion->message),
-					  errdetail_internal("%s", suspicion->why.detail),
-					  suspicion->why.hint != NULL ? errhint("%s", suspicion->why.hint) : 0));
+	/* a warning must not become an error for the client's encoding */
+	ereport(WARNING,
+			(errmsg_internal("%s", aep_for_client(suspicion->message)),
+			 errdetail_internal("%s", aep_for_client(suspicion->why.detail)),
+			 suspicion->why.hint != NULL ? errhint("%s", aep_for_client(suspicion->why.hint)) : 0));
 }
 
 void

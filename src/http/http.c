@@ -139,7 +139,17 @@ stop_all_transfers(void)
 	dlist_mutable_iter iter;
 
 	dlist_foreach_modify(iter, &transfers)
-		stop_transfer(dlist_container(AepHttpTransfer, node, iter.cur));
+	{
+		AepHttpTransfer *transfer = dlist_container(AepHttpTransfer, node, iter.cur);
+
+		/* so that nobody waits for it */
+		if (transfer->exchange.outcome == AEP_HTTP_PENDING)
+		{
+			transfer->exchange.outcome = AEP_HTTP_BROKEN;
+			transfer->exchange.reason = "given up";
+		}
+		stop_transfer(transfer);
+	}
 }
 
 static void
@@ -549,6 +559,8 @@ collect_finished(void)
 	CURLMsg *message;
 	int left;
 
+	/* a message of a retry serves interrupts: not before all that has come is noted */
+	HOLD_INTERRUPTS();
 	while ((message = curl_multi_info_read(multi, &left)) != NULL)
 	{
 		char *private = NULL;
@@ -571,6 +583,7 @@ collect_finished(void)
 		pause_transfer(transfer);
 		ended |= transfer->exchange.outcome != AEP_HTTP_PENDING;
 	}
+	RESUME_INTERRUPTS();
 	return ended;
 }
 
@@ -621,13 +634,6 @@ aep_http_step(long max_ms)
 						errdetail("libcurl says: %s.", curl_multi_strerror(code))));
 	}
 	return ended;
-}
-
-void
-aep_http_wait(AepHttpExchange *exchange)
-{
-	while (exchange->outcome == AEP_HTTP_PENDING)
-		(void) aep_http_step(-1);
 }
 
 void

@@ -108,21 +108,16 @@ extern int64 aep_http_now(void);
  * and all memory are given back, secrets wiped.  request->url and the headers
  * are copied, the body and the limits are not.  Throws for want of memory, and
  * 54000 if URL and headers are too long.
- * The abort of a (sub)transaction ends it too, before any memory is freed.
+ * The abort of a (sub)transaction ends it too, before any memory is freed: as
+ * AEP_HTTP_BROKEN, if it was pending.
  */
 extern AepHttpExchange *aep_http_start(const AepHttpRequest *request);
 
 /*
- * Works until the exchange has an outcome, attempts and pauses included.  All
- * others that were started move on meanwhile.  Throws nothing but what serving
- * interrupts throws.
- */
-extern void aep_http_wait(AepHttpExchange *exchange);
-
-/*
  * One step of the work of all exchanges: waits until something happens, at
  * most max_ms milliseconds (-1: no limit; 0: looks whether something has).  True
- * if an exchange came to its end.  Throws like aep_http_wait().
+ * if an exchange came to its end.  Throws nothing but what serving interrupts
+ * throws, and for an event loop of libcurl's that fails.
  */
 extern bool aep_http_step(long max_ms);
 

@@ -3,7 +3,8 @@
  *		The end of an ingest role.
  *
  * The platform comes first: a connection whose login is gone would fail at every
- * run, and nobody here would know it any more.
+ * run, and nobody here would know it any more.  But what would keep the roles
+ * from being dropped is found before that.
  */
 #include "postgres.h"
 
@@ -92,7 +93,7 @@ aep_removal_run(const AepServer *server, AepIngestState *state)
 {
 	const char *logins = logins_of(state);
 
-	aep_ingest_role_check_drop(state->role_name, logins);
+	aep_ingest_role_rehearse_drop(state->role_name, logins);
 	delete_connection(server, state);
 	if (state->probe_name != NULL || state->probe_id != NULL)
 		aep_probe_delete(server, state);

@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "commands/user.h"
@@ -19,6 +20,7 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
 #include "compat.h"
@@ -307,12 +309,6 @@ check_obstacles(List *roles)
 }
 
 void
-aep_ingest_role_check_drop(const char *role_name, const char *logins)
-{
-	check_obstacles(existing_roles(role_name, logins));
-}
-
-void
 aep_ingest_role_drop(const char *role_name, const char *logins)
 {
 	List *roles = existing_roles(role_name, logins);
@@ -331,6 +327,33 @@ aep_ingest_role_drop(const char *role_name, const char *logins)
 	}
 	foreach (cell, roles)
 		run("DROP ROLE %s", quote_identifier(lfirst(cell)));
+}
+
+void
+aep_ingest_role_rehearse_drop(const char *role_name, const char *logins)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	ErrorData *volatile error = NULL;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(caller);
+	PG_TRY();
+	{
+		aep_ingest_role_drop(role_name, logins);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(caller);
+		error = CopyErrorData();
+		FlushErrorState();
+	}
+	PG_END_TRY();
+	RollbackAndReleaseCurrentSubTransaction();
+	MemoryContextSwitchTo(caller);
+	CurrentResourceOwner = owner;
+	if (error != NULL)
+		ReThrowError(error);
 }
 
 bool

@@ -47,12 +47,14 @@ extern void aep_ingest_role_create(const AepIngestGrants *grants);
 
 /*
  * Takes all privileges in this database back and drops the role with its logins,
- * a list as in state.h; what is gone already is left out.  Throws 2BP01, before
- * anything is done, for a role that owns something, or has to do with another
- * database; the first only looks for that.
+ * a list as in state.h; what is gone already is left out.  Throws 2BP01 for a
+ * role that owns something, or has to do with another database, and what DROP
+ * OWNED and DROP ROLE throw.
  */
-extern void aep_ingest_role_check_drop(const char *role_name, const char *logins);
 extern void aep_ingest_role_drop(const char *role_name, const char *logins);
+
+/* Does it and undoes it, so that what it throws is thrown before something else is done. */
+extern void aep_ingest_role_rehearse_drop(const char *role_name, const char *logins);
 
 /* Whether the caller may see what is known of the role: if it may alter it. */
 extern bool aep_ingest_role_may_see(const char *role_name);

@@ -263,7 +263,7 @@ read_row(uint64 row, MemoryContext memory, AepIngestState *state)
 	state->connection_id = column(row, CONNECTION_ID, memory);
 	state->connection_name = column(row, CONNECTION_NAME, memory);
 	if (!parse_auth_type(column(row, AUTH_TYPE, memory), &state->auth_type))
-		state->problem = "Its auth_type is none.";
+		state->problem = "Its auth_type is not known.";
 	state->ssl_mode = column(row, SSL_MODE, memory);
 	state->host = column(row, HOST, memory);
 	state->port = (int) read_number(row, PORT);
@@ -274,7 +274,7 @@ read_row(uint64 row, MemoryContext memory, AepIngestState *state)
 	state->kept_logins = column(row, KEPT_LOGINS, memory);
 	state->made_logins = column(row, MADE_LOGINS, memory);
 	if (!parse_step(column(row, STEP, memory), &state->step))
-		state->problem = "Its step is none.";
+		state->problem = "Its step is not known.";
 	state->patched = read_boolean(row, PATCHED);
 	state->etag = column(row, ETAG, memory);
 	rotated_at =

@@ -64,7 +64,7 @@ aep_ingest_problem(const AepIngestState *state)
 	if (state->kept_logins == NULL || state->schemas == NULL || state->tables == NULL)
 		return "One of kept_logins, granted_schemas and granted_tables is null.";
 	if (aep_value_refused(AEP_VALUE_HOST, state->host, &why))
-		return "Its host is none.";
+		return "Its host is not a host name or address.";
 	if (state->port < 1 || state->port > 65535)
 		return "Its port is not a number from 1 to 65535.";
 	if (state->connection_limit < -1)

@@ -206,6 +206,20 @@ aep_error_without_token(const AepErrorContext *context, const AepError *token_er
 	error->fate = AEP_FATE_OPEN;
 }
 
+const char *
+aep_error_line(const AepError *error)
+{
+	StringInfoData line;
+
+	initStringInfo(&line);
+	appendStringInfoString(&line, error->message);
+	if (error->detail != NULL || error->hint != NULL)
+		appendStringInfo(&line, " (%s%s%s)", error->detail != NULL ? error->detail : "",
+						 error->detail != NULL && error->hint != NULL ? " " : "",
+						 error->hint != NULL ? error->hint : "");
+	return aep_for_client(line.data);
+}
+
 void
 aep_error_copy(AepError *error)
 {
@@ -217,8 +231,10 @@ aep_error_copy(AepError *error)
 void
 aep_error_raise(const AepError *error)
 {
-	ereport(ERROR, (errcode(error->sqlstate), errmsg_internal("%s", error->message),
-					error->detail != NULL ? errdetail_internal("%s", error->detail) : 0,
-					error->hint != NULL ? errhint("%s", error->hint) : 0));
+	/* what the client cannot be sent would hide all of it behind another error */
+	ereport(ERROR,
+			(errcode(error->sqlstate), errmsg_internal("%s", aep_for_client(error->message)),
+			 error->detail != NULL ? errdetail_internal("%s", aep_for_client(error->detail)) : 0,
+			 error->hint != NULL ? errhint("%s", aep_for_client(error->hint)) : 0));
 	pg_unreachable();
 }

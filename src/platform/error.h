@@ -84,10 +84,13 @@ extern bool aep_error_is_change(const AepErrorContext *context);
 extern void aep_error_without_token(const AepErrorContext *context, const AepError *token_error,
 									const AepFate *fate, AepError *error);
 
+/* Message, detail and hint in one line, palloc'd, for a column: such as the client can be sent. */
+extern const char *aep_error_line(const AepError *error);
+
 /* Copies the texts into the current context. */
 extern void aep_error_copy(AepError *error);
 
-/* Raises it. */
+/* Raises it, with question marks in a text that the client's encoding cannot hold. */
 pg_noreturn extern void aep_error_raise(const AepError *error);
 
 #endif /* AEP_ERROR_H */

@@ -10,8 +10,6 @@
 #include "utils/memutils.h"
 
 #include "database/encoding.h"
-#include "database/option.h"
-#include "platform/access_token.h"
 #include "platform/document.h"
 #include "platform/flow_service.h"
 
@@ -42,12 +40,12 @@ connection_to_utf8(const AepBaseConnection *connection, AepBaseConnection *utf8)
 void
 aep_flow_check_access(const AepServer *server)
 {
-	aep_option_check_complete(server);
-	aep_access_token_require(server, aep_http_now() + server->limits.request_timeout);
+	aep_call_require_token(server);
 }
 
 AepCall *
-aep_flow_create_begin(const AepServer *server, const AepBaseConnection *connection, bool in_batch)
+aep_flow_create_begin(const AepServer *server, const AepBaseConnection *connection, bool in_batch,
+					  AepError *error)
 {
 	AepCall *call = aep_call_begin(server, "POST", AEP_CONNECTIONS_PATH, "create base connection");
 	MemoryContext caller = MemoryContextSwitchTo(call->memory);
@@ -55,9 +53,17 @@ aep_flow_create_begin(const AepServer *server, const AepBaseConnection *connecti
 
 	connection_to_utf8(connection, &utf8);
 	utf8.password = aep_call_secret(call, connection->password, "argument \"password\"");
-	if (!aep_payload_base_connection(&utf8, &call->body))
-		aep_call_out_of_memory();
 	MemoryContextSwitchTo(caller);
+	if (!aep_payload_base_connection(&utf8, &call->body))
+	{
+		aep_call_end(call);
+		*error = (AepError){
+			.sqlstate = ERRCODE_OUT_OF_MEMORY,
+			.message = "out of memory",
+			.detail = "Could not build the request body.",
+		};
+		return NULL;
+	}
 	call->in_batch = in_batch;
 	call->pending = aep_pending_register("base connection", AEP_CONNECTIONS_PATH, connection->name,
 										 server->name);
@@ -100,9 +106,11 @@ void
 aep_flow_create_connection(const AepServer *server, const AepBaseConnection *connection,
 						   AepCreated *created)
 {
-	AepCall *call = aep_flow_create_begin(server, connection, false);
 	AepError error;
+	AepCall *call = aep_flow_create_begin(server, connection, false, &error);
 
+	if (call == NULL)
+		aep_error_raise(&error);
 	aep_call_wait(call);
 	if (!aep_flow_create_finish(call, created, &error))
 		aep_error_raise(&error);
@@ -287,24 +295,48 @@ aep_flow_delete_connection(const AepServer *server, const char *id)
 		aep_error_raise(&error);
 }
 
+AepCall *
+aep_flow_read_begin(const AepServer *server, const char *id)
+{
+	return aep_call_begin(server, "GET", connection_path(id, ""), "read base connection");
+}
+
+Jsonb *
+aep_flow_read_finish(AepCall *call, AepError *error)
+{
+	const char *why = "holds no entity";
+	Jsonb *document;
+	Jsonb *entity = NULL;
+
+	if (!aep_call_succeeded(call, error))
+		return NULL;
+	document = aep_document_parse(call->exchange, &why);
+	/* facts: one entity comes in the envelope of a list */
+	if (document != NULL)
+		entity = aep_document_element(aep_document_member(&document->root, "items"), 0);
+	if (entity == NULL)
+		aep_error_not_understood(&call->context, call->exchange, why, error);
+	return entity;
+}
+
 Jsonb *
 aep_flow_connection(const AepServer *server, const char *id)
 {
-	AepCall *call = aep_call_begin(server, "GET", connection_path(id, ""), "read base connection");
+	AepCall *call = aep_flow_read_begin(server, id);
 	Jsonb *entity;
+	AepError error;
 
-	aep_call_require_success(call);
-	/* facts: one entity comes in the envelope of a list */
-	entity = aep_document_element(aep_document_member(aep_call_document(call), "items"), 0);
+	aep_call_wait(call);
+	entity = aep_flow_read_finish(call, &error);
 	if (entity == NULL)
-		aep_call_not_understood(call, "holds no entity");
+		aep_error_raise(&error);
 	aep_call_end(call);
 	return entity;
 }
 
 /* Whether the connector, which does the connecting, could not; *reason has its words. */
 static bool
-connector_failed(AepCall *call, const char **reason)
+connector_failed(const AepCall *call, const char **reason)
 {
 	const AepHttpExchange *answer = aep_call_answer(call);
 	AepServiceError service;
@@ -324,32 +356,44 @@ connector_failed(AepCall *call, const char **reason)
 static AepTestResult
 read_test(AepCall *call, AepError *error)
 {
-	const char *why;
+	const char *why = "has no \"result\"";
 	Jsonb *document = aep_document_parse(call->exchange, &why);
-	bool is_null = false;
+	bool is_null = true;
 	bool result = document != NULL && aep_document_boolean(&document->root, "result", &is_null);
 
-	if (document != NULL && !is_null)
+	if (!is_null)
 		return result ? AEP_TEST_PASSED : AEP_TEST_FAILED;
-	aep_error_not_understood(&call->context, call->exchange,
-							 document == NULL ? why : "has no \"result\"", error);
+	aep_error_not_understood(&call->context, call->exchange, why, error);
 	return AEP_TEST_NOT_ASKED;
+}
+
+AepCall *
+aep_flow_test_begin(const AepServer *server, const char *id)
+{
+	AepCall *call =
+		aep_call_begin(server, "GET", connection_path(id, "/test"), "test base connection");
+
+	call->context.reaches_database = true;
+	return call;
+}
+
+AepTestResult
+aep_flow_test_finish(AepCall *call, const char **reason, AepError *error)
+{
+	*reason = NULL;
+	if (connector_failed(call, reason))
+		return AEP_TEST_FAILED;
+	return aep_call_succeeded(call, error) ? read_test(call, error) : AEP_TEST_NOT_ASKED;
 }
 
 AepTestResult
 aep_flow_try_test(const AepServer *server, const char *id, const char **reason, AepError *error)
 {
-	AepCall *call =
-		aep_call_begin(server, "GET", connection_path(id, "/test"), "test base connection");
-	AepTestResult result = AEP_TEST_NOT_ASKED;
+	AepCall *call = aep_flow_test_begin(server, id);
+	AepTestResult result;
 
-	*reason = NULL;
-	call->context.reaches_database = true;
 	aep_call_wait(call);
-	if (connector_failed(call, reason))
-		result = AEP_TEST_FAILED;
-	else if (aep_call_succeeded(call, error))
-		result = read_test(call, error);
+	result = aep_flow_test_finish(call, reason, error);
 	aep_call_end(call);
 	return result;
 }

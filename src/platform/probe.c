@@ -70,7 +70,8 @@ ask_gateway(const Probe *probe)
 	AepHttpExchange *exchange = aep_http_start(&request);
 	AepError error;
 
-	aep_http_wait(exchange);
+	while (exchange->outcome == AEP_HTTP_PENDING)
+		(void) aep_http_step(-1);
 	if (exchange->outcome == AEP_HTTP_COMPLETE)
 		check_clock(probe, exchange);
 	if (exchange->outcome != AEP_HTTP_COMPLETE ||

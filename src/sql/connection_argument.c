@@ -7,8 +7,10 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
+#include "catalog/pg_enum.h"
 #include "utils/builtins.h"
-#include "utils/fmgrprotos.h"
+#include "utils/syscache.h"
 
 #include "database/encoding.h"
 #include "database/endpoint.h"
@@ -17,6 +19,9 @@
 #include "json/connection_string.h"
 #include "sql/argument.h"
 #include "sql/connection_argument.h"
+
+/* What is longer is no text of a connection, and would not fit into a body six times as long. */
+#define MAX_TEXT (16 * 1024 * 1024)
 
 /* One reading of them. */
 typedef struct Reader
@@ -54,6 +59,20 @@ refused(const Reader *reader, const char *name, const char *detail, const char *
 	return false;
 }
 
+/* NULL: there is none any more; enum_out() would raise an error. */
+static const char *
+enum_label(Oid value)
+{
+	HeapTuple tuple = SearchSysCache1(ENUMOID, ObjectIdGetDatum(value));
+	const char *label;
+
+	if (!HeapTupleIsValid(tuple))
+		return NULL;
+	label = pstrdup(NameStr(((Form_pg_enum) GETSTRUCT(tuple))->enumlabel));
+	ReleaseSysCache(tuple);
+	return label;
+}
+
 static bool
 read_auth_type(const Reader *reader)
 {
@@ -62,8 +81,8 @@ read_auth_type(const Reader *reader)
 
 	if (argument->isnull)
 		return true;
-	label = DatumGetCString(DirectFunctionCall1(enum_out, argument->value));
-	for (int i = 0; i < lengthof(auth_types); i++)
+	label = enum_label(DatumGetObjectId(argument->value));
+	for (int i = 0; label != NULL && i < lengthof(auth_types); i++)
 	{
 		if (strcmp(label, auth_types[i].label) == 0)
 		{
@@ -255,14 +274,17 @@ check_text(const AepBaseConnection *connection, AepError *problem)
 
 	for (int i = 0; i < lengthof(texts); i++)
 	{
-		const char *refusal = NULL;
+		const char *refusal;
 
-		if (!aep_can_be_utf8(texts[i].value))
+		if (texts[i].value != NULL && strlen(texts[i].value) > MAX_TEXT)
 		{
-			aep_argument_refusal(texts[i].name,
-								 "It is not valid UTF-8. The database's encoding is SQL_ASCII, so "
-								 "its text is sent to Experience Platform as it is.",
-								 NULL, problem);
+			aep_argument_refusal(texts[i].name, "It is longer than 16 MB.", NULL, problem);
+			return false;
+		}
+		refusal = aep_utf8_refusal(texts[i].value);
+		if (refusal != NULL)
+		{
+			aep_argument_refusal(texts[i].name, refusal, NULL, problem);
 			problem->sqlstate = ERRCODE_CHARACTER_NOT_IN_REPERTOIRE;
 			return false;
 		}

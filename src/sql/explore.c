@@ -1,8 +1,7 @@
 /*
  * sql/explore.c
- *		What Experience Platform sees through a base connection:
- *		aep.test_connection(), aep.explore(), aep.explore_table(),
- *		aep.preview_table() and aep.compare_table().
+ *		What Experience Platform sees through a base connection: aep.explore(),
+ *		aep.explore_table(), aep.preview_table() and aep.compare_table().
  */
 #include "postgres.h"
 
@@ -25,24 +24,6 @@ static const AepServer *
 server_argument(FunctionCallInfo fcinfo)
 {
 	return aep_server_get(aep_argument_server(fcinfo, PG_NARGS() - 1), false);
-}
-
-AEP_SQL_FUNCTION(aep_test_connection);
-
-/* aep.test_connection(id, server) -> (result, message) */
-Datum
-aep_test_connection(PG_FUNCTION_ARGS)
-{
-	const AepServer *server = server_argument(fcinfo);
-	const char *reason;
-	bool result;
-	AepRow row;
-
-	aep_row_begin(&row, fcinfo);
-	result = aep_flow_test_connection(server, aep_argument_uuid_required(fcinfo, 0, "id"), &reason);
-	aep_row_boolean(&row, result, false);
-	aep_row_text(&row, reason);
-	PG_RETURN_DATUM(aep_row_datum(&row));
 }
 
 AEP_SQL_FUNCTION(aep_explore);

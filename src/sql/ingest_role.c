@@ -223,12 +223,13 @@ static void
 create_connection(const AepServer *server, const AepBaseConnection *connection,
 				  AepIngestState *state, AepCreated *created)
 {
-	AepCall *call = aep_flow_create_begin(server, connection, false);
 	const char *problem;
 	AepError error;
+	AepCall *call = aep_flow_create_begin(server, connection, false, &error);
 
-	aep_call_wait(call);
-	if (aep_flow_create_finish(call, created, &error))
+	if (call != NULL)
+		aep_call_wait(call);
+	if (call != NULL && aep_flow_create_finish(call, created, &error))
 	{
 		state->connection_id = created->id;
 		state->etag = created->has_etag ? created->etag : NULL;

@@ -38,10 +38,18 @@ aep_row_begin_set(AepRow *row, FunctionCallInfo fcinfo)
 	row->filled = 0;
 }
 
+/* A type is what a catalog says; what is written to memory is not left to that. */
+static void
+check_columns(bool fit)
+{
+	if (!fit)
+		elog(ERROR, "the function's columns are not those of the extension");
+}
+
 static void
 fill(AepRow *row, Datum value, bool is_null)
 {
-	Assert(row->filled < row->type->natts && row->filled < AEP_MAX_COLUMNS);
+	check_columns(row->filled < row->type->natts && row->filled < AEP_MAX_COLUMNS);
 	row->values[row->filled] = value;
 	row->nulls[row->filled] = is_null;
 	row->filled++;
@@ -87,14 +95,14 @@ aep_row_time(AepRow *row, TimestampTz value, bool is_null)
 Datum
 aep_row_datum(AepRow *row)
 {
-	Assert(row->filled == row->type->natts);
+	check_columns(row->filled == row->type->natts);
 	return HeapTupleGetDatum(heap_form_tuple(row->type, row->values, row->nulls));
 }
 
 void
 aep_row_store(AepRow *row)
 {
-	Assert(row->filled == row->type->natts);
+	check_columns(row->filled == row->type->natts);
 	tuplestore_putvalues(row->set->setResult, row->type, row->values, row->nulls);
 	row->filled = 0;
 }

@@ -36,7 +36,7 @@ extern void aep_row_integer(AepRow *row, int32 value);
 extern void aep_row_boolean(AepRow *row, bool value, bool is_null);
 extern void aep_row_time(AepRow *row, TimestampTz value, bool is_null);
 
-/* The finished row as the function's result. */
+/* The finished row as the function's result.  Throws XX000 if the type has other columns. */
 extern Datum aep_row_datum(AepRow *row);
 
 /* Adds the finished row to the set, and begins the next. */
