@@ -36,21 +36,22 @@ CREATE FUNCTION aep.create_base_connection(
     LANGUAGE C VOLATILE PARALLEL RESTRICTED
     AS 'MODULE_PATHNAME', 'aep_create_base_connection_2_0';
 COMMENT ON FUNCTION aep.create_base_connection(text, text, text, text, aep.auth_type, text, text, integer, text, name) IS
-'Creates a base connection for this database in Experience Platform and returns its id and its etag (with the double quotes that belong to it; NULL if there is none): one row. username and password default to the user mapping''s; name to "PostgreSQL <database> at <host>:<port>"; ssl_mode to Prefer with auth_type basic; host, port and database to aep.endpoint(). Not undone by ROLLBACK. Call it in FROM: (f()).* in a select list runs it once per column. Errors: 22004 missing argument, 22023 bad argument or refused request, 42704 no such server or user mapping, 42501 no USAGE or permission denied by Experience Platform, 28000 token refused, 53400 too many requests, 08001 cannot connect, 08006 connection lost, 08007 outcome unknown, 08P01 answer not understood, 54000 answer too large, 58000 service failure.';
+'Creates a base connection for this database in Experience Platform and returns its id and its etag (with the double quotes that belong to it; NULL if there is none): one row. username and password default to the user mapping''s, the password only where the username is the mapping''s; name to "PostgreSQL <database> at <host>:<port>"; ssl_mode to Prefer with auth_type basic; host, port and database to aep.endpoint(). Not undone by ROLLBACK. Call it in FROM: (f()).* in a select list runs it once per column. Errors: 22004 missing argument, 22023 bad argument or refused request, 42704 no such server or user mapping, 42501 no USAGE or permission denied by Experience Platform, 28000 token refused, 53400 too many requests, 08001 cannot connect, 08006 connection lost, 08007 outcome unknown, 08P01 answer not understood, 54000 answer too large, 58000 service failure.';
 REVOKE ALL ON FUNCTION aep.create_base_connection(text, text, text, text, aep.auth_type, text, text, integer, text, name) FROM PUBLIC;
 
 CREATE FUNCTION aep.ensure_base_connection(
     name text DEFAULT NULL, description text DEFAULT NULL,
     username text DEFAULT NULL, password text DEFAULT NULL,
-    auth_type aep.auth_type DEFAULT 'basic', ssl_mode text DEFAULT NULL,
+    auth_type aep.auth_type DEFAULT NULL, ssl_mode text DEFAULT NULL,
     host text DEFAULT NULL, port integer DEFAULT NULL, database text DEFAULT NULL,
-    replace_credentials boolean DEFAULT false, server name DEFAULT 'aep',
+    replace_credentials boolean DEFAULT false, adopt boolean DEFAULT false,
+    server name DEFAULT 'aep',
     OUT id uuid, OUT etag text, OUT action text)
     LANGUAGE C VOLATILE PARALLEL RESTRICTED
     AS 'MODULE_PATHNAME', 'aep_ensure_base_connection_2_0';
-COMMENT ON FUNCTION aep.ensure_base_connection(text, text, text, text, aep.auth_type, text, text, integer, text, boolean, name) IS
-'Makes sure that a base connection of this name exists and is as described: creates it if it is missing, updates what differs from what the service shows, enables it if it is disabled. What it hides, such as the password, counts as equal unless replace_credentials is given. Returns id, etag and what was done (created, updated or unchanged): one row. Sessions of this database that do the same at once wait for each other. Not undone by ROLLBACK. Errors: 42710 several connections have the name, and as aep.create_base_connection and aep.update_connection.';
-REVOKE ALL ON FUNCTION aep.ensure_base_connection(text, text, text, text, aep.auth_type, text, text, integer, text, boolean, name) FROM PUBLIC;
+COMMENT ON FUNCTION aep.ensure_base_connection(text, text, text, text, aep.auth_type, text, text, integer, text, boolean, boolean, name) IS
+'Makes sure that a base connection of this name exists and is as described: creates it if it is missing, changes what is given and differs from what the service shows, enables it if it is disabled; what is not given stays. What the service hides, such as the password, counts as equal unless replace_credentials is given, which sends the user mapping''s username and password. One that leads to another address than this database''s, or than host, port and database say, is only taken over with adopt; so is one whose address is hidden, unless its name is the default name. Returns id, etag and what was done (created, updated or unchanged): one row. Sessions of this database that do the same at once wait for each other. Not undone by ROLLBACK. Errors: 42710 several connections have the name, or it is another database''s, and as aep.create_base_connection and aep.update_connection.';
+REVOKE ALL ON FUNCTION aep.ensure_base_connection(text, text, text, text, aep.auth_type, text, text, integer, text, boolean, boolean, name) FROM PUBLIC;
 
 CREATE TYPE aep.base_connection_spec AS (
     name text, description text, username text, password text, auth_type aep.auth_type,
@@ -79,6 +80,10 @@ CREATE FUNCTION aep.create_base_connections(
 COMMENT ON FUNCTION aep.create_base_connections(aep.base_connection_spec[], name) IS
 'Creates many base connections at once, as many requests in flight as the server option concurrency says. Returns one row for each spec, in their order: id and etag, or SQLSTATE and message of what kept this one from being created; the others are not affected. Not undone by ROLLBACK. Errors: 22004 missing argument, 42704 no such server or user mapping, 42501 no USAGE, 28000 no access token to be had.';
 REVOKE ALL ON FUNCTION aep.create_base_connections(aep.base_connection_spec[], name) FROM PUBLIC;
+
+-- What a change does not name stays.
+COMMENT ON FUNCTION aep.update_connection(uuid, text, text, text, text, text, aep.auth_type, text, text, integer, text, boolean, text, name) IS
+'Changes a base connection: only what is given; an empty description is removed; state is enabled or disabled. With any argument from username to database, or with replace_credentials, login and address are sent as a whole: what is not given stays as the service shows it, what the service does not show must be given. The password is the user mapping''s where the username is; replace_credentials takes both from there. etag: the version to change, with its double quotes; NULL: the current one, read first. Returns id and new etag: one row. Not undone by ROLLBACK. Errors: 22004 nothing to change, or something that is not shown must be given too (the hint names it), 22023 bad argument, 42704 no such connection, 55000 login or address of a connection of aep.create_ingest_role, 0A000 it has parameters that would be lost, 40001 changed by somebody else meanwhile, 08007 outcome unknown, and as aep.connections.';
 
 -- Ingest roles are bound to their installation; a rotation proves a login before it changes the
 -- connection.
@@ -175,3 +180,108 @@ CREATE OR REPLACE FUNCTION aep.check_ingest_role(
     RETURNS SETOF record
     LANGUAGE C VOLATILE PARALLEL RESTRICTED
     AS 'MODULE_PATHNAME', 'aep_check_ingest_role_2_0';
+
+-- Library and SQL are exchanged apart from each other.
+DROP FUNCTION aep.version();
+CREATE FUNCTION aep.version(
+    OUT extension text, OUT library text, OUT postgresql text, OUT libcurl text, OUT tls text,
+    OUT cjson text, OUT remedy text)
+    LANGUAGE C STABLE PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'aep_version_2_0';
+COMMENT ON FUNCTION aep.version() IS
+'Returns the versions of the extension''s SQL in this database, of its library in this session, of the PostgreSQL it was built for, and of the libraries in use: one row, for bug reports. remedy: what makes SQL and library agree; NULL if they do.';
+REVOKE ALL ON FUNCTION aep.version() FROM PUBLIC;
+
+-- A mapping that the caller cannot see gives no power over others' logins.
+COMMENT ON FUNCTION aep.request(text, text, jsonb, jsonb, jsonb, name) IS
+'Sends any request to Experience Platform, signed as those of the other functions. method: GET, POST, PUT, PATCH or DELETE; path: below /data/foundation, such as /flowservice/flows; query: an object of parameters, an array for one that is repeated; headers: an object of further ones. Returns HTTP status, etag, headers and body of the answer, whatever its status: one row; a body that is not JSON comes as a JSON string. Not undone by ROLLBACK. Errors: 22004 missing argument, 22023 bad argument, 42704 no such server or user mapping, 42501 no USAGE, or the user mapping of PUBLIC, which the caller cannot see, 28000 no access token to be had, 08001 cannot connect, 08006 connection lost, 08007 outcome unknown, 54000 answer too large.';
+
+-- Many tests at once.
+CREATE FUNCTION aep.test_connections(
+    ids uuid[] DEFAULT NULL, server name DEFAULT 'aep',
+    OUT id uuid, OUT name text, OUT result boolean, OUT message text, OUT sqlstate text)
+    RETURNS SETOF record
+    LANGUAGE C VOLATILE PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'aep_test_connections';
+COMMENT ON FUNCTION aep.test_connections(uuid[], name) IS
+'Has Experience Platform test many base connections at once, as many requests in flight as the server option concurrency says: those of the ids, or this database''s, which are the enabled PostgreSQL connections whose address is that of aep.endpoint(), or is not shown. Returns one row for each, in the order in which they finish: result and message as aep.test_connection, or a NULL result with SQLSTATE and message of what kept this one from being tested; the others are not affected. Errors: 42704 no such server or user mapping, 42501 no USAGE, 28000 no access token to be had, and without ids as aep.connections.';
+REVOKE ALL ON FUNCTION aep.test_connections(uuid[], name) FROM PUBLIC;
+
+-- All that is missing or wrong before a call can succeed, at once.
+CREATE FUNCTION aep.check_server(
+    server name DEFAULT 'aep',
+    OUT severity text, OUT finding text, OUT remedy text)
+    RETURNS SETOF record
+    LANGUAGE C VOLATILE PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'aep_check_server';
+COMMENT ON FUNCTION aep.check_server(name) IS
+'Lists what is missing or wrong for the current user to make calls through a server: options, user mapping, privileges, the address of this database, reachability and TLS, the credential, organisation and sandbox, the clock. One row for each finding, with a remedy, which is a statement where one can be named; no row: nothing was found. severity is error where no call can succeed, or warning. Sends one request, and one for a token if none is at hand. Errors: 22004 missing argument.';
+REVOKE ALL ON FUNCTION aep.check_server(name) FROM PUBLIC;
+
+-- Where a connection leads stands in columns of its own.
+DROP FUNCTION aep.connections(text, text, uuid, integer, name);
+DROP FUNCTION aep.connection(uuid, name);
+
+CREATE FUNCTION aep.connections(
+    name text DEFAULT NULL, state text DEFAULT NULL,
+    connection_spec_id uuid DEFAULT '74a1c565-4e59-48d7-9d67-7c03b8a13137',
+    max_rows integer DEFAULT NULL, server name DEFAULT 'aep',
+    OUT id uuid, OUT name text, OUT description text, OUT state text, OUT auth_spec text,
+    OUT connection_spec_id uuid, OUT host text, OUT port integer, OUT database text,
+    OUT username text, OUT ssl_mode text, OUT created_at timestamptz, OUT updated_at timestamptz,
+    OUT created_by text, OUT etag text, OUT entity jsonb)
+    RETURNS SETOF record
+    LANGUAGE C VOLATILE PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'aep_connections_2_0';
+COMMENT ON FUNCTION aep.connections(text, text, uuid, integer, name) IS
+'Returns the base connections of the sandbox, one row each, ordered by name: those with this name and state (enabled, disabled), of this connection specification (default: PostgreSQL; NULL: every source), at most max_rows. host, port, database, username and ssl_mode are where it leads, NULL where the service does not show that, as with a connection string; created_at and updated_at come from the service; entity is all that it shows. Reads all pages. Errors: 22023 bad argument, 42704 no such server or user mapping, 42501 no USAGE or permission denied by Experience Platform, 28000 token refused, 53400 too many requests, 08001 cannot connect, 08006 connection lost, 08P01 answer not understood, 54000 answer too large, 58000 service failure.';
+REVOKE ALL ON FUNCTION aep.connections(text, text, uuid, integer, name) FROM PUBLIC;
+
+CREATE FUNCTION aep.connection(
+    id uuid, server name DEFAULT 'aep',
+    OUT id uuid, OUT name text, OUT description text, OUT state text, OUT auth_spec text,
+    OUT connection_spec_id uuid, OUT host text, OUT port integer, OUT database text,
+    OUT username text, OUT ssl_mode text, OUT created_at timestamptz, OUT updated_at timestamptz,
+    OUT created_by text, OUT etag text, OUT entity jsonb)
+    LANGUAGE C VOLATILE PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'aep_connection_2_0';
+COMMENT ON FUNCTION aep.connection(uuid, name) IS
+'Returns one base connection: the row that aep.connections has for it. Errors: 22004 missing argument, 42704 no such connection, server or user mapping, and as aep.connections.';
+REVOKE ALL ON FUNCTION aep.connection(uuid, name) FROM PUBLIC;
+
+-- What Experience Platform calls a view is asked for as a view.
+DROP FUNCTION aep.explore_table(uuid, text, name);
+DROP FUNCTION aep.preview_table(uuid, text, name);
+DROP FUNCTION aep.compare_table(uuid, regclass, text, name);
+
+CREATE FUNCTION aep.explore_table(
+    id uuid, path text, object_type text DEFAULT NULL, server name DEFAULT 'aep',
+    OUT column_name text, OUT type text, OUT original_type text,
+    OUT xdm_type text, OUT xdm_format text, OUT entity jsonb)
+    RETURNS SETOF record
+    LANGUAGE C VOLATILE PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'aep_explore_table_2_0';
+COMMENT ON FUNCTION aep.explore_table(uuid, text, text, name) IS
+'Returns the columns of a table as Experience Platform sees them, one row each: its own type, the source''s where it tells, and type and format in the Experience Data Model. path: verbatim as aep.explore gave it. object_type: the type that it gave, such as view; by default a table is asked for, and if there is none of this path, what aep.explore calls it. Errors: 22004 missing argument, 42704 no such connection, 22023 no such table, and as aep.connections.';
+REVOKE ALL ON FUNCTION aep.explore_table(uuid, text, text, name) FROM PUBLIC;
+
+CREATE FUNCTION aep.preview_table(
+    id uuid, path text, object_type text DEFAULT NULL, server name DEFAULT 'aep')
+    RETURNS SETOF jsonb
+    LANGUAGE C VOLATILE PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'aep_preview_table_2_0';
+COMMENT ON FUNCTION aep.preview_table(uuid, text, text, name) IS
+'Returns the first rows of a table as Experience Platform reads them, one JSON object each. path and object_type: as in aep.explore_table. Errors: as aep.explore_table.';
+REVOKE ALL ON FUNCTION aep.preview_table(uuid, text, text, name) FROM PUBLIC;
+
+CREATE FUNCTION aep.compare_table(
+    id uuid, relation regclass, path text DEFAULT NULL, object_type text DEFAULT NULL,
+    server name DEFAULT 'aep',
+    OUT column_name text, OUT database_type text, OUT platform_type text,
+    OUT xdm_type text, OUT xdm_format text, OUT agrees boolean, OUT finding text)
+    RETURNS SETOF record
+    LANGUAGE C VOLATILE PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'aep_compare_table_2_0';
+COMMENT ON FUNCTION aep.compare_table(uuid, regclass, text, text, name) IS
+'Compares a table here with what Experience Platform sees of it, one row for each column of either side. finding is agrees, type differs, missing in the platform or missing in the database. path defaults to schema.table; object_type: as in aep.explore_table. Errors: as aep.explore_table.';
+REVOKE ALL ON FUNCTION aep.compare_table(uuid, regclass, text, text, name) FROM PUBLIC;

@@ -100,6 +100,8 @@ gives("SELECT count(*) > 0 FROM aep.preview_table('$made', " . AepTest::literal(
 gives("SELECT count(*) > 0 FROM aep.compare_table('$made', 'shop.orders', " . AepTest::literal($table) . ')',
 	qr/^t$/, 'EXPLORE');
 gives("SELECT etag FROM aep.update_connection('$made', description => 'changed')", qr/^".+"$/, 'GET PATCH');
+# which asks the table of ingest roles whose login this is
+gives("SELECT etag FROM aep.update_connection('$made', password => 'changed')", qr/^".+"$/, 'GET PATCH');
 gives(q{SELECT count(id) FROM aep.create_base_connections(ARRAY[
 		aep.base_connection_spec(name => 'batch 1'), aep.base_connection_spec(name => 'batch 2')])},
 	qr/^2$/, 'POST POST');
@@ -118,7 +120,7 @@ gives("BEGIN; $ensure", qr/^created$/, 'LIST POST');
 my ($other_pid) = AepTest::run_sql($other, 'SELECT pg_backend_pid()');
 AepTest::begin_sql($other, $ensure);
 $standby->poll_query_until('postgres',
-	"SELECT wait_event = 'advisory' FROM pg_stat_activity WHERE pid = $other_pid")
+	"SELECT wait_event_type = 'Extension' FROM pg_stat_activity WHERE pid = $other_pid")
   or die 'the other session did not wait';
 AepTest::run_sql($session, 'COMMIT');
 is(AepTest::end_sql($other), 'unchanged', 'another session waited for the first');

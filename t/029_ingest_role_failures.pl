@@ -26,6 +26,7 @@ AepTest::create_server(
 
 # These lead to a relay, where a call waits until it is let through.
 my $relay = Relay->new($fake);
+$relay->hold;
 my %gated =
   (base_url => $relay->url($fake->url), connect_timeout => '300s', request_timeout => '300s');
 AepTest::create_server($node, $fake, %gated, server => 'gated');
@@ -82,7 +83,6 @@ sub run_meanwhile
 
 	query(  'CREATE SCHEMA fleeting; CREATE TABLE fleeting.goods AS SELECT 10 AS id; '
 		  . 'CREATE TABLE fleeting.more AS SELECT 11 AS id');
-	$relay->hold;
 	AepTest::begin_sql($other, $sql);
 	ok( AepTest::wait_until(sub { AepTest::run_sql($session, $activity) eq 'Extension' }),
 		"$what: it waits");
@@ -92,6 +92,7 @@ sub run_meanwhile
 	AepTest::end_sql($other);
 	AepTest::close_session($other);
 	$relay->cut_off;
+	$relay->hold;
 	query('DROP SCHEMA IF EXISTS fleeting CASCADE');
 	remember($other->{err});
 	return { err => $other->{err}, requests => [ $fake->requests($requests) ] };

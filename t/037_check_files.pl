@@ -72,6 +72,7 @@ sub variables
 	  ? split(/\|/, query("SELECT host, port FROM aep.endpoint('$variables{server}')"))
 	  : ('', 0);
 	$variables{relations} = run_file("$sources/src/ingest/relations.sql", %variables);
+	$variables{lines} = run_file("$sources/src/ingest/hba_lines.sql", %variables);
 	return %variables;
 }
 
@@ -119,6 +120,9 @@ is( query("SELECT unnest('$variables{relations}'::regclass[]) ORDER BY 1"),
 query(<<'SQL');
 ALTER ROLE "Odd ""Role's_a" NOLOGIN NOINHERIT VALID UNTIL '2020-01-01' CONNECTION LIMIT 0;
 REVOKE "Odd ""Role's" FROM "Odd ""Role's_a";
+REVOKE CONNECT ON DATABASE postgres FROM "Odd ""Role's";
+REVOKE USAGE ON SCHEMA shop FROM "Odd ""Role's";
+REVOKE SELECT ON shop.orders FROM "Odd ""Role's";
 ALTER DATABASE postgres CONNECTION LIMIT 1;
 DROP TABLE shop.gone;
 DROP SCHEMA fleeting;
@@ -126,7 +130,7 @@ ALTER TABLE shop.orders ENABLE ROW LEVEL SECURITY;
 CREATE POLICY "all" ON shop.orders AS RESTRICTIVE USING (true);
 SQL
 my $hba = slurp_file($node->data_dir . '/pg_hba.conf');
-$node->append_conf('pg_hba.conf', "host all all nonsense\n");
+$node->append_conf('pg_hba.conf', "hostnossl all all 10.0.0.0/8 trust\nhost all all nonsense\n");
 finds(
 	$id,
 	[ grep { !/^0\d_|^10_/ } map { basename($_) } @files ],

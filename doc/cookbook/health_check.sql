@@ -1,8 +1,13 @@
--- health_check.sql: has Experience Platform test every enabled connection to a
--- PostgreSQL database in the sandbox.  Says nothing and exits with 0 if all
+-- health_check.sql: has Experience Platform test this database's connections,
+-- many at once (see aep.test_connections).  Says nothing and exits with 0 if all
 -- work; else names those that do not and exits with 3.  For cron:
 --
 --   */30 * * * *  postgres  psql -X -q -v ON_ERROR_STOP=1 -f health_check.sql shop
+--
+-- Whose connection it is says its address: that of aep.endpoint().  So set
+-- advertised_host and advertised_port.  A connection that was made with
+-- auth_type connection_string shows none, and is not tested unless
+-- aep.create_ingest_role() made it here.
 --
 -- "failed" means that Experience Platform tried and could not connect: see
 -- pg_hba.conf, the firewall, the password.  "not tested" means that it could
@@ -12,26 +17,25 @@
 
 DO $$
 DECLARE
-    connection record;
     test record;
     total integer := 0;
     bad integer := 0;
 BEGIN
-    FOR connection IN SELECT id, name FROM aep.connections(state => 'enabled') LOOP
+    FOR test IN SELECT * FROM aep.test_connections() ORDER BY name, id LOOP
         total := total + 1;
-        BEGIN
-            SELECT * INTO STRICT test FROM aep.test_connection(connection.id);
-            IF NOT test.result THEN
-                bad := bad + 1;
-                RAISE WARNING 'failed: "%" (%): %', connection.name, connection.id,
-                    coalesce(test.message, 'no reason given');
-            END IF;
-        EXCEPTION
-            WHEN OTHERS THEN -- a cancel is not among them
-                bad := bad + 1;
-                RAISE WARNING 'not tested: "%" (%): %', connection.name, connection.id, SQLERRM;
-        END;
+        CONTINUE WHEN test.result;
+        bad := bad + 1;
+        IF test.result IS NULL THEN
+            RAISE WARNING 'not tested: "%" (%): %', test.name, test.id, test.message;
+        ELSE
+            RAISE WARNING 'failed: "%" (%): %', test.name, test.id,
+                coalesce(test.message, 'no reason given');
+        END IF;
     END LOOP;
+    IF total = 0 THEN
+        RAISE EXCEPTION 'Experience Platform has no enabled connection to database "%"',
+            current_database();
+    END IF;
     IF bad > 0 THEN
         RAISE EXCEPTION '% of % connections do not work', bad, total;
     END IF;

@@ -16,6 +16,7 @@ typedef struct Parameters
 	const char *schemas; /* array literals, as in AepIngestState */
 	const char *tables;
 	const char *relations; /* the same resolved: array literal of regclass */
+	const char *lines;	   /* JSON: those of pg_hba.conf about the login */
 	const char *ssl_mode;  /* empty: not known */
 	const char *problem;   /* with the row; empty: none */
 	const char *server;
@@ -32,6 +33,10 @@ typedef struct Parameters
 
 static const AepQuery relations[] = {
 #include "ingest/relations.inc"
+};
+
+static const AepQuery hba_lines[] = {
+#include "ingest/hba_lines.inc"
 };
 
 static const AepQuery checks[] = {
@@ -55,6 +60,14 @@ add_installation(const AepIngestState *state, Parameters *parameters)
 	parameters->port_now = psprintf("%d", here.port);
 }
 
+/* The one value that a query gives. */
+static const char *
+value_of(const AepQuery *query, const Parameters *parameters)
+{
+	aep_query_run(query, parameters);
+	return SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+}
+
 void
 aep_ingest_check(const AepIngestState *state, AepFound found, void *data)
 {
@@ -67,10 +80,20 @@ aep_ingest_check(const AepIngestState *state, AepFound found, void *data)
 		.problem = state->problem,
 		.server = state->server,
 	};
+	const char *told = NULL; /* the function that could not be called last */
 
 	add_installation(state, &parameters);
-	aep_query_run(relations, &parameters);
-	parameters.relations = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+	parameters.relations = value_of(relations, &parameters);
+	/* without them no check that needs them runs either */
+	if (aep_check_may_run(hba_lines))
+		parameters.lines = value_of(hba_lines, &parameters);
 	for (int i = 0; i < lengthof(checks); i++)
-		aep_check_run(&checks[i], &parameters, found, data);
+	{
+		const AepQuery *check = &checks[i];
+
+		if (told != NULL && check->needs != NULL && strcmp(check->needs, told) == 0)
+			continue;
+		if (!aep_check_run(check, &parameters, found, data))
+			told = check->needs;
+	}
 }

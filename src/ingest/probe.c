@@ -42,9 +42,11 @@ aep_probe_create(const AepServer *server, AepIngestState *state, const AepPasswo
 		.username = state->pending_login,
 		.password = password->text,
 	};
-	AepCall *call = aep_flow_create_begin(server, &connection, false);
+	AepCall *call = aep_flow_create_begin(server, &connection, false, error);
 	AepCreated created;
 
+	if (call == NULL)
+		return false;
 	aep_call_wait(call);
 	if (!aep_flow_create_finish(call, &created, error))
 		return false;

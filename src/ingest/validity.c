@@ -6,7 +6,7 @@
 
 #include "utils/builtins.h"
 
-#include "database/endpoint.h"
+#include "database/value.h"
 #include "ingest/validity.h"
 
 /* Whether it is the role's name and a letter, as logins are found by that. */
@@ -53,6 +53,7 @@ aep_ingest_problem(const AepIngestState *state)
 		{"active_login", state->active_login},
 		{"connection_name", state->connection_name},
 	};
+	AepObjection why;
 
 	for (int i = 0; i < lengthof(needed); i++)
 	{
@@ -62,7 +63,7 @@ aep_ingest_problem(const AepIngestState *state)
 	/* lists that a text may be empty in */
 	if (state->kept_logins == NULL || state->schemas == NULL || state->tables == NULL)
 		return "One of kept_logins, granted_schemas and granted_tables is null.";
-	if (aep_endpoint_host_refusal(state->host) != NULL)
+	if (aep_value_refused(AEP_VALUE_HOST, state->host, &why))
 		return "Its host is not a host name or address.";
 	if (state->port < 1 || state->port > 65535)
 		return "Its port is not a number from 1 to 65535.";

@@ -182,18 +182,27 @@ read_u_escape(const AepText *text, size_t at, uint32_t *code)
 	return low_at + 5 - at;
 }
 
-/* What follows the backslashes of a JSON escape. */
+/* b, f, n, r, t */
 static size_t
-read_backslash_escape(const AepText *text, size_t at, uint32_t *code)
+read_letter(const AepText *text, size_t at, uint32_t *code)
 {
 	static const char letters[] = "bfnrt";
 	static const char meanings[] = "\b\f\n\r\t";
 	const char *letter = memchr(letters, text->data[at], sizeof(letters) - 1);
 
 	if (letter == NULL)
-		return read_u_escape(text, at, code);
+		return 0;
 	*code = (unsigned char) meanings[letter - letters];
 	return 1;
+}
+
+/* What follows the backslashes of a JSON escape. */
+static size_t
+read_backslash_escape(const AepText *text, size_t at, uint32_t *code)
+{
+	size_t size = read_letter(text, at, code);
+
+	return size > 0 ? size : read_u_escape(text, at, code);
 }
 
 size_t
@@ -211,4 +220,50 @@ aep_escape_read(const AepText *text, size_t at, bool behind_backslashes, uint32_
 		default:
 			return behind_backslashes ? read_backslash_escape(text, at, code) : 0;
 	}
+}
+
+/* A percent escape that ends at a place. */
+static size_t
+read_percent_before(const AepText *text, size_t at, uint32_t *code)
+{
+	for (size_t size = 12; size > 0; size -= 3)
+	{
+		if (size <= at && text->data[at - size] == '%' &&
+			read_percent(text, at - size, code) == size)
+			return size;
+	}
+	return 0;
+}
+
+/* Is there a backslash, plain or as %5C, right before a place? */
+static bool
+is_behind_backslash(const AepText *text, size_t at)
+{
+	uint32_t code = 0;
+
+	return at > 0 && (text->data[at - 1] == '\\' ||
+					  (read_percent_before(text, at, &code) > 0 && code == '\\'));
+}
+
+size_t
+aep_escape_read_before(const AepText *text, size_t at, uint32_t *code)
+{
+	size_t size = read_percent_before(text, at, code);
+
+	if (size == 0 && at >= 5)
+		size = read_u(text, at - 5, code);
+	if (size == 0 && at > 0 && is_behind_backslash(text, at - 1))
+		size = read_letter(text, at - 1, code);
+	return size;
+}
+
+size_t
+aep_escape_plain_before(const AepText *text, size_t at, uint32_t *code)
+{
+	for (size_t size = at < 4 ? at : 4; size > 1; size--)
+	{
+		if (aep_utf8_read(text->data + at - size, size, code) == size)
+			return size;
+	}
+	return aep_escape_plain(text, at - 1, code);
 }

@@ -35,6 +35,16 @@ extern size_t aep_escape_plain(const AepText *text, size_t at, uint32_t *code);
 extern size_t aep_escape_read(const AepText *text, size_t at, bool behind_backslashes,
 							  uint32_t *code);
 
+/* aep_escape_plain() for what ends at a place, which is not the text's begin. */
+extern size_t aep_escape_plain_before(const AepText *text, size_t at, uint32_t *code);
+
+/*
+ * aep_escape_read() for what ends at a place: %C3%A9, u00e9 (with or without a
+ * backslash) and, behind a backslash, n and the like.  Not HTML's, which end in
+ * what is no part of a word.
+ */
+extern size_t aep_escape_read_before(const AepText *text, size_t at, uint32_t *code);
+
 /*
  * Reads the backslashes from a place on, at most max of them, be they plain or
  * escaped (%5C, \\u005c and so on); returns their length and sets *count to

@@ -25,6 +25,12 @@
 #define PROOF 64
 
 /*
+ * A secret of fewer characters is masked only where it stands by itself: with a
+ * password "e" nothing that we say could be read.
+ */
+#define LONG_ENOUGH 4
+
+/*
  * Escaping doubles backslashes each time.  Until there is proof, more than
  * these together are no escape.
  */
@@ -57,8 +63,9 @@ typedef struct Search
 	AepText secret;
 	AepText text;
 	size_t proof;
-	size_t end;	  /* where the secret ends in the text; 0: not found */
-	size_t steps; /* taken since the last start */
+	bool is_short; /* to be masked only by itself */
+	size_t end;	   /* where the secret ends in the text; 0: not found */
+	size_t steps;  /* taken since the last start */
 	int nopen;
 	Agreement open[MAX_OPEN];
 } Search;
@@ -194,6 +201,59 @@ pass_backslashes(Search *search, Agreement at, bool own)
 		keep(search, at.secret + smaller(own_count, plain), at.text + plain, true);
 }
 
+/* A letter or digit; letters of scripts that write words apart. */
+static bool
+is_of_word(uint32_t code)
+{
+	return (code >= '0' && code <= '9') || (code >= 'A' && code <= 'Z') ||
+		   (code >= 'a' && code <= 'z') ||
+		   (code >= 0xc0 && code < 0x2000 && code != 0xd7 && code != 0xf7);
+}
+
+/*
+ * Does a word end at a place?  What looks like a letter may be the end of an
+ * escape, as in %20 and \n.
+ */
+static bool
+is_behind_word(Search *search, size_t at)
+{
+	const AepText *text = &search->text;
+	uint32_t code;
+
+	/* what stands there may be escaped itself */
+	if (text->data[at] == '\\')
+	{
+		size_t start = at;
+
+		while (at > 0 && start - at < MAX_BACKSLASHES && text->data[at - 1] == '\\')
+			at--;
+		search->steps += start - at;
+	}
+	if (at == 0)
+		return false;
+	(void) aep_escape_plain_before(text, at, &code);
+	if (!is_of_word(code))
+		return false;
+	return aep_escape_read_before(text, at, &code) == 0 || is_of_word(code);
+}
+
+/* Does a word go on, or begin, at a place, escaped or not? */
+static bool
+is_before_word(Search *search, size_t at, bool escaped)
+{
+	const AepText *text = &search->text;
+	size_t count;
+	size_t behind = at + aep_escape_backslashes(text, at, MAX_BACKSLASHES, &count);
+	uint32_t code;
+
+	search->steps += count;
+	if (behind == text->len)
+		return false;
+	if (aep_escape_read(text, behind, escaped || count > 0, &code) == 0)
+		(void) aep_escape_plain(text, at, &code);
+	return is_of_word(code);
+}
+
 /* Goes on by one character in every way there is. */
 static void
 step(Search *search, Agreement at)
@@ -204,7 +264,8 @@ step(Search *search, Agreement at)
 	size_t size;
 
 	search->steps++;
-	if (at.secret >= search->proof && at.text > search->end)
+	if (at.secret >= search->proof && at.text > search->end &&
+		!(search->is_short && is_before_word(search, at.text, at.escaped)))
 		search->end = at.text;
 	if (at.secret == search->secret.len || at.text == search->text.len)
 		return;
@@ -235,6 +296,8 @@ find_end(Search *search, size_t start)
 			at = skip_plain(search, at);
 		step(search, at);
 	}
+	if (search->is_short && search->end > 0 && is_behind_word(search, start))
+		search->end = 0;
 	return search->end;
 }
 
@@ -255,6 +318,23 @@ find_farthest_end(SearchList *list, size_t start, size_t *steps)
 	return farthest;
 }
 
+/* Fewer characters than LONG_ENOUGH? */
+static bool
+is_short(const AepText *secret)
+{
+	size_t at = 0;
+
+	for (int count = 0; count < LONG_ENOUGH; count++)
+	{
+		uint32_t code;
+
+		if (at == secret->len)
+			return true;
+		at += aep_escape_plain(secret, at, &code);
+	}
+	return false;
+}
+
 static void
 prepare_searches(SearchList *list, const AepSecrets *secrets, const AepText *text)
 {
@@ -266,6 +346,7 @@ prepare_searches(SearchList *list, const AepSecrets *secrets, const AepText *tex
 		search->secret = (AepText){secrets->text[i], strlen(secrets->text[i])};
 		search->text = *text;
 		search->proof = smaller(search->secret.len, PROOF);
+		search->is_short = is_short(&search->secret);
 	}
 }
 

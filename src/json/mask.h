@@ -31,6 +31,8 @@ extern void aep_secrets_add(AepSecrets *secrets, const char *secret);
  * - each secret becomes AEP_MASK, whether it stands there plainly, as JSON
  *   would escape it (\" \\ \/ \n \u00e9, surrogate pairs, escaped more than
  *   once) or percent-encoded (%C3%A9, '+' for a blank), or as a mixture;
+ * - one of fewer than four characters does so only where it stands by itself,
+ *   not next to a letter or digit, be that escaped or not;
  * - control characters become blanks, bytes that are not UTF-8 become '?';
  * - what does not fit is cut between characters and ends in "...".
  *

@@ -6,6 +6,9 @@
  * fetch too many.  So tokens are kept for the life of the backend, one per
  * user mapping, until shortly before they expire, the service refuses one, or
  * the server or mapping that it was fetched for changes.
+ *
+ * A fetch is an exchange like any other: who needs its token goes on with other
+ * work meanwhile, and who needs the same one joins in.
  */
 #include "postgres.h"
 
@@ -41,7 +44,26 @@ typedef struct CachedToken
 	int64 renew_at;	   /* aep_http_now() time */
 	TimestampTz fetched_at;
 	TimestampTz expires_at;
+	AepTokenFetch *fetch; /* that will bring the next one; NULL: none is on its way */
 } CachedToken;
+
+/* A fetch, in a memory context of its own. */
+struct AepTokenFetch
+{
+	Oid umid; /* whose token it brings */
+	int holders;
+	MemoryContext memory;
+	MemoryContextCallback release;
+	int64 started;
+	int64 deadline;
+	AepHttpLimits limits;	   /* its strings are not looked at after the start */
+	AepHttpExchange *exchange; /* NULL: it was read */
+	AepErrorContext context;
+	AepSecrets secrets; /* copies, wiped at its end */
+	AepBuffer form;
+	AepBuffer token; /* empty, once it was read: error says why */
+	AepError error;
+};
 
 static HTAB *cache = NULL;
 static bool mappings_changed = false; /* since forget_dropped() looked */
@@ -97,40 +119,48 @@ find_entry(const AepServer *server)
 	{
 		aep_buffer_free(&entry->token);
 		entry->credential = server->credential;
+		entry->fetch = NULL; /* of the old one: it goes on for those that wait for it */
 	}
 	return entry;
 }
 
-/* The request of a token, on its way; freed whole, the secret wiped. */
-typedef struct TokenRequest
+/* The entry that waits for this fetch; NULL: none does any more. */
+static CachedToken *
+entry_of(const AepTokenFetch *fetch)
 {
-	AepBuffer form;
-	AepBuffer token; /* of the answer */
-	const char *secret;
-	bool secret_is_copy;
-	MemoryContextCallback release;
-} TokenRequest;
+	CachedToken *entry = hash_search(cache, &fetch->umid, HASH_FIND, NULL);
 
-static void
-release_request(void *arg)
-{
-	TokenRequest *request = arg;
-
-	aep_buffer_free(&request->form);
-	aep_buffer_free(&request->token);
-	if (request->secret_is_copy)
-		explicit_bzero(unconstify(char *, request->secret), strlen(request->secret));
+	return entry != NULL && entry->fetch == fetch ? entry : NULL;
 }
 
-static TokenRequest *
-begin_request(MemoryContext memory)
+static void
+detach(const AepTokenFetch *fetch)
 {
-	TokenRequest *request = MemoryContextAllocZero(memory, sizeof(TokenRequest));
+	CachedToken *entry = entry_of(fetch);
 
-	request->release.func = release_request;
-	request->release.arg = request;
-	MemoryContextRegisterResetCallback(memory, &request->release);
-	return request;
+	if (entry != NULL)
+		entry->fetch = NULL;
+}
+
+/* Reset callback; the exchange, in a context below, has been freed before. */
+static void
+release_fetch(void *arg)
+{
+	AepTokenFetch *fetch = arg;
+
+	detach(fetch);
+	aep_buffer_free(&fetch->form);
+	aep_buffer_free(&fetch->token);
+	for (int i = 0; i < fetch->secrets.count; i++)
+		explicit_bzero(unconstify(char *, fetch->secrets.text[i]), strlen(fetch->secrets.text[i]));
+}
+
+static void
+copy_token(const char *token, AepBuffer *to)
+{
+	if (!aep_buffer_append(to, token, strlen(token)))
+		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"),
+						errdetail("Could not copy the access token.")));
 }
 
 /* Facts: IMS's OAuth server-to-server credentials take these four fields. */
@@ -147,133 +177,193 @@ build_form(const AepServer *server, const char *secret, AepBuffer *form)
 						errdetail("Could not build the request for an access token.")));
 }
 
-/* Sends the form and returns the seconds the token lives; 0: *error says why there is none. */
-static int64
-exchange_token(const AepServer *server, TokenRequest *token_request, int64 deadline,
-			   AepError *error)
+/* Sends the form; all of it in the fetch's memory. */
+static void
+start_exchange(const AepServer *server, AepTokenFetch *fetch)
 {
 	static const AepHttpHeader headers[] = {
 		{"Accept", "application/json"},
 		{"Content-Type", "application/x-www-form-urlencoded"},
-	};
-	AepSecrets secrets = {0};
-	AepErrorContext context = {
-		.action = "fetch an access token",
-		.server = server->name,
-		.method = "POST",
-		.secrets = &secrets,
-		.token_request = true,
 	};
 	AepHttpRequest request = {
 		.method = "POST",
 		.url = server->token_url,
 		.headers = headers,
 		.nheaders = lengthof(headers),
-		.limits = &server->limits,
+		.limits = &fetch->limits,
 		.repeat = AEP_HTTP_REPEAT_HARMLESS, /* at worst a token more */
-		.deadline = deadline,
+		.deadline = fetch->deadline,
 	};
-	AepHttpExchange *exchange;
-	AepAnswerStatus status;
-	int64 life;
+	const char *secret;
 
-	token_request->secret = aep_to_utf8(server->client_secret, "option \"client_secret\"");
-	token_request->secret_is_copy = token_request->secret != server->client_secret;
-	aep_secrets_add(&secrets, token_request->secret);
-	aep_secrets_add(&secrets, server->api_key);
-	build_form(server, token_request->secret, &token_request->form);
-	request.body = token_request->form.data;
-	request.body_len = token_request->form.len;
-
-	exchange = aep_http_start(&request);
-	aep_http_wait(exchange);
-	if (exchange->outcome != AEP_HTTP_COMPLETE || exchange->status / 100 != 2)
-	{
-		aep_error_from_exchange(&context, exchange, error);
-		return 0;
-	}
-	status = aep_reply_token(exchange->body.data, exchange->body.len, exchange->max_size,
-							 &token_request->token, &life);
-	if (status != AEP_ANSWER_OK)
-	{
-		aep_error_token_not_understood(&context, exchange, aep_answer_status_text(status), error);
-		return 0;
-	}
-	aep_http_end(exchange);
-	return life;
+	fetch->context = (AepErrorContext){
+		.action = "fetch an access token",
+		.server = pstrdup(server->name),
+		.method = "POST",
+		.secrets = &fetch->secrets,
+		.token_request = true,
+	};
+	secret = aep_to_utf8(server->client_secret, "option \"client_secret\"");
+	if (secret == server->client_secret)
+		secret = pstrdup(secret);
+	aep_secrets_add(&fetch->secrets, secret);
+	aep_secrets_add(&fetch->secrets, pstrdup(server->api_key));
+	build_form(server, secret, &fetch->form);
+	request.body = fetch->form.data;
+	request.body_len = fetch->form.len;
+	fetch->exchange = aep_http_start(&request);
 }
 
-/* The entry with a new token; NULL: *error says why there is none. */
-static const CachedToken *
-fetch_token(const AepServer *server, int64 deadline, AepError *error)
+/*
+ * It outlives the call that began it, if others wait for its token; so it owns
+ * whatever it needs of the settings.
+ */
+static AepTokenFetch *
+begin_fetch(const AepServer *server, int64 deadline)
 {
-	CachedToken *entry;
 	MemoryContext memory =
 		AllocSetContextCreate(CurrentMemoryContext, "aep token", ALLOCSET_SMALL_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(memory);
-	TokenRequest *request = begin_request(memory);
-	int64 started = aep_http_now();
-	int64 life = exchange_token(server, request, deadline, error) * 1000;
+	AepTokenFetch *fetch = palloc0(sizeof(AepTokenFetch));
 
-	if (life == 0)
-	{
-		MemoryContextSwitchTo(caller);
-		aep_error_copy(error);
-		MemoryContextDelete(memory);
-		return NULL;
-	}
-	entry = find_entry(server); /* while it was waited for, others may have asked */
-	aep_buffer_free(&entry->token);
-	entry->token = request->token;
-	request->token = (AepBuffer){0};
-	entry->renew_at = started + life - Min(life / 10, LONGEST_MARGIN);
-	entry->fetched_at = GetCurrentTimestamp();
-	entry->expires_at = TimestampTzPlusMilliseconds(entry->fetched_at, life);
+	fetch->umid = server->umid;
+	fetch->memory = memory;
+	fetch->started = aep_http_now();
+	fetch->deadline = deadline;
+	fetch->limits = server->limits;
+	fetch->release.func = release_fetch;
+	fetch->release.arg = fetch;
+	MemoryContextRegisterResetCallback(memory, &fetch->release);
+	start_exchange(server, fetch);
 	MemoryContextSwitchTo(caller);
-	MemoryContextDelete(memory);
-	return entry;
+	MemoryContextSetParent(memory, TopMemoryContext);
+	return fetch;
 }
 
-/* Of the mapping, or fetched; valid until the next call.  NULL: *error says why. */
-static const char *
-find_token(const AepServer *server, int64 deadline, AepError *error)
+/* The seconds that the token of the answer lives; 0: there is none, and the error says why. */
+static int64
+read_token(AepTokenFetch *fetch)
 {
-	const CachedToken *entry;
+	AepHttpExchange *exchange = fetch->exchange;
+	AepAnswerStatus status;
+	int64 life;
+
+	if (exchange->outcome != AEP_HTTP_COMPLETE || exchange->status / 100 != 2)
+	{
+		aep_error_from_exchange(&fetch->context, exchange, &fetch->error);
+		return 0;
+	}
+	status = aep_reply_token(exchange->body.data, exchange->body.len, &fetch->token, &life);
+	if (status == AEP_ANSWER_OK)
+		return life;
+	aep_buffer_free(&fetch->token);
+	aep_error_token_not_understood(&fetch->context, exchange, aep_answer_status_text(status),
+								   &fetch->error);
+	return 0;
+}
+
+/* Reads the answer of a fetch that is over, once, and keeps the token. */
+static void
+settle(AepTokenFetch *fetch)
+{
+	CachedToken *entry = entry_of(fetch);
+	MemoryContext caller;
+	int64 life;
+
+	if (fetch->exchange == NULL)
+		return;
+	caller = MemoryContextSwitchTo(fetch->memory);
+	detach(fetch); /* whatever comes of it: it brings no other token */
+	life = read_token(fetch) * 1000;
+	aep_http_end(fetch->exchange);
+	fetch->exchange = NULL;
+	if (life > 0 && entry != NULL)
+	{
+		aep_buffer_free(&entry->token);
+		copy_token(fetch->token.data, &entry->token);
+		entry->renew_at = fetch->started + life - Min(life / 10, LONGEST_MARGIN);
+		entry->fetched_at = GetCurrentTimestamp();
+		entry->expires_at = TimestampTzPlusMilliseconds(entry->fetched_at, life);
+	}
+	MemoryContextSwitchTo(caller);
+}
+
+AepTokenFetch *
+aep_access_token_ask(const AepServer *server, int64 deadline, AepBuffer *to)
+{
+	CachedToken *entry;
 
 	if (server->access_token != NULL)
-		return server->access_token;
+	{
+		copy_token(server->access_token, to);
+		return NULL;
+	}
 	if (server->client_secret == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_OPTION_NAME_NOT_FOUND),
 				 errmsg("the user mapping for server \"%s\" has neither \"client_secret\" nor "
 						"\"access_token\"",
 						server->name),
-				 errhint("Use ALTER USER MAPPING ... OPTIONS (ADD client_secret '...').")));
+				 errhint("Use ALTER %s OPTIONS (ADD client_secret '...').",
+						 aep_server_mapping_name(server))));
 
 	entry = find_entry(server);
-	if (entry->token.len == 0 || entry->renew_at <= aep_http_now())
-		entry = fetch_token(server, deadline, error);
-	return entry != NULL ? entry->token.data : NULL;
+	if (entry->fetch != NULL && aep_token_fetch_is_over(entry->fetch))
+		settle(entry->fetch);
+	if (entry->token.len > 0 && entry->renew_at > aep_http_now())
+	{
+		copy_token(entry->token.data, to);
+		return NULL;
+	}
+	if (entry->fetch == NULL)
+		entry->fetch = begin_fetch(server, deadline);
+	entry->fetch->holders++;
+	return entry->fetch;
 }
 
 bool
-aep_access_token_append(const AepServer *server, int64 deadline, AepBuffer *to, AepError *error)
+aep_token_fetch_is_over(const AepTokenFetch *fetch)
 {
-	const char *token = find_token(server, deadline, error);
+	return fetch->exchange == NULL || fetch->exchange->outcome != AEP_HTTP_PENDING;
+}
 
-	if (token != NULL && !aep_buffer_append(to, token, strlen(token)))
-		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"),
-						errdetail("Could not copy the access token.")));
-	return token != NULL;
+int64
+aep_token_fetch_deadline(const AepTokenFetch *fetch)
+{
+	return fetch->deadline;
+}
+
+bool
+aep_token_fetch_result(AepTokenFetch *fetch, AepBuffer *to, AepError *error)
+{
+	settle(fetch);
+	if (fetch->token.len > 0)
+	{
+		copy_token(fetch->token.data, to);
+		return true;
+	}
+	*error = fetch->error;
+	aep_error_copy(error);
+	return false;
 }
 
 void
-aep_access_token_require(const AepServer *server, int64 deadline)
+aep_token_fetch_leave(AepTokenFetch *fetch)
 {
-	AepError error;
+	if (--fetch->holders == 0)
+		MemoryContextDelete(fetch->memory);
+}
 
-	if (find_token(server, deadline, &error) == NULL)
-		aep_error_raise(&error);
+void
+aep_access_token_late(const AepServer *server, AepError *error)
+{
+	*error = (AepError){
+		.sqlstate = ERRCODE_CONNECTION_FAILURE,
+		.message = psprintf("could not fetch an access token on server \"%s\": it did not come "
+							"within request_timeout",
+							server->name),
+		.hint = "Check the server options token_url, proxy and request_timeout, and the network.",
+	};
 }
 
 bool

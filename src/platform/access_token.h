@@ -11,18 +11,37 @@
 #include "database/server.h"
 #include "platform/error.h"
 
-/*
- * Appends a copy of the token to send.  Fetches one if none is at hand that lives
- * long enough, until "deadline" (aep_http_now() time) at the latest.  A failed
- * exchange is no error: false, and *error says why, 28000 if IMS refuses the
- * credential.  Throws HV00J if the user mapping has neither a token nor a client
- * secret.
- */
-extern bool aep_access_token_append(const AepServer *server, int64 deadline, AepBuffer *to,
-									AepError *error);
+/* A token on its way, for all that wait for it. */
+typedef struct AepTokenFetch AepTokenFetch;
 
-/* Makes sure that a token is at hand; throws what keeps it from that. */
-extern void aep_access_token_require(const AepServer *server, int64 deadline);
+/*
+ * Appends a copy of the token to send, and returns NULL; or, if none is at hand
+ * that lives long enough, the fetch that will bring one.  That is begun here,
+ * until "deadline" (aep_http_now() time) at the latest, unless one for the same
+ * credential is on its way already.  The caller holds on to it, and must leave it
+ * whatever happens: by a reset callback of its memory.  Throws HV00J if the user
+ * mapping has neither a token nor a client secret, 22021 for one that cannot be
+ * sent.
+ */
+extern AepTokenFetch *aep_access_token_ask(const AepServer *server, int64 deadline, AepBuffer *to);
+
+/* Whether its result is there; it moves on with all exchanges, in aep_http_step(). */
+extern bool aep_token_fetch_is_over(const AepTokenFetch *fetch);
+
+/* The aep_http_now() time at which it is over at the latest. */
+extern int64 aep_token_fetch_deadline(const AepTokenFetch *fetch);
+
+/*
+ * Once it is over: appends the token.  A failed exchange is no error: false, and
+ * *error says why, in the current context; 28000 if IMS refuses the credential.
+ */
+extern bool aep_token_fetch_result(AepTokenFetch *fetch, AepBuffer *to, AepError *error);
+
+/* Lets go of it; the last one that does ends it. */
+extern void aep_token_fetch_leave(AepTokenFetch *fetch);
+
+/* What keeps a call from its token that could not wait any longer: 08006. */
+extern void aep_access_token_late(const AepServer *server, AepError *error);
 
 /*
  * The service refused this token.  True if another one can be had: it was

@@ -8,21 +8,27 @@
 
 #include "database/encoding.h"
 #include "database/option.h"
+#include "json/reply.h"
+#include "database/value.h"
 #include "platform/access_token.h"
 #include "platform/call.h"
 #include "platform/document.h"
 
-/* Flow Service and its neighbours are below this path of the gateway. */
-#define FOUNDATION_PATH "/data/foundation"
+/* Of the text of a UUID. */
+#define UUID_LENGTH 36
 
 /* Ours, and If-Match. */
 #define MAX_OWN_HEADERS 7
+
+#define TOKEN_SCHEME "Bearer "
 
 static void
 release_call(void *arg)
 {
 	AepCall *call = arg;
 
+	if (call->fetch != NULL)
+		aep_token_fetch_leave(call->fetch);
 	aep_buffer_free(&call->body);
 	aep_buffer_free(&call->token);
 	for (int i = 0; i < call->nwiped; i++)
@@ -44,6 +50,9 @@ aep_call_begin(const AepServer *server, const char *method, const char *path, co
 	call->context.method = method;
 	call->context.server = server->name;
 	call->context.secrets = &call->secrets;
+	if (server->access_token != NULL)
+		call->context.token =
+			server->client_secret != NULL ? AEP_TOKEN_BEFORE_SECRET : AEP_TOKEN_OWN;
 	call->memory = memory;
 	call->release.func = release_call;
 	call->release.arg = call;
@@ -119,29 +128,6 @@ repeat_rule(const AepCall *call)
 	return AEP_HTTP_REPEAT_UNPROCESSED;
 }
 
-/*
- * The value of the Authorization header; NULL if there is no token.  Another
- * call may renew the kept one meanwhile; this one is the call's own.
- */
-static const char *
-prepare_authorization(AepCall *call)
-{
-	static const char scheme[] = "Bearer ";
-
-	aep_buffer_free(&call->token);
-	if (!aep_buffer_append(&call->token, scheme, strlen(scheme)))
-		aep_call_out_of_memory();
-	if (!aep_access_token_append(call->server, call->deadline, &call->token, &call->token_error))
-	{
-		/* no error here: what the failure means is the caller's to settle */
-		call->no_token = true;
-		return NULL;
-	}
-	call->nsecrets = call->secrets.count;
-	aep_secrets_add(&call->secrets, call->token.data + strlen(scheme));
-	return call->token.data;
-}
-
 /* Of all attempts so far, with whatever token. */
 static AepFate *
 fate_of(AepCall *call)
@@ -149,17 +135,18 @@ fate_of(AepCall *call)
 	return call->pending != NULL ? aep_pending_fate(call->pending) : &call->own_fate;
 }
 
+/* With the token at hand, which is the call's own: another call may renew the kept one. */
 static void
-send_request(AepCall *call, const char *authorization)
+send_request(AepCall *call)
 {
 	const AepServer *server = call->server;
 	AepHttpHeader *headers = palloc((MAX_OWN_HEADERS + call->nheaders) * sizeof(AepHttpHeader));
 	AepHttpRequest request = {
 		.method = call->context.method,
-		.url =
-			aep_http_url(server->base_url, FOUNDATION_PATH, call->path, call->query, call->nquery),
+		.url = aep_http_url(server->base_url, AEP_FOUNDATION_PATH, call->path, call->query,
+							call->nquery),
 		.headers = headers,
-		.nheaders = collect_headers(call, authorization, headers),
+		.nheaders = collect_headers(call, call->token.data, headers),
 		.body = call->body.len > 0 ? call->body.data : NULL,
 		.body_len = call->body.len,
 		.limits = &server->limits,
@@ -169,20 +156,60 @@ send_request(AepCall *call, const char *authorization)
 		.in_batch = call->in_batch,
 	};
 
+	call->nsecrets = call->secrets.count;
+	aep_secrets_add(&call->secrets, call->token.data + strlen(TOKEN_SCHEME));
 	call->exchange = aep_http_start(&request);
+}
+
+/* Takes the token, or else waits for one that is to come by "deadline". */
+static void
+ask_for_token(AepCall *call, int64 deadline)
+{
+	aep_buffer_free(&call->token);
+	if (!aep_buffer_append(&call->token, TOKEN_SCHEME, strlen(TOKEN_SCHEME)))
+		aep_call_out_of_memory();
+	call->fetch = aep_access_token_ask(call->server, deadline, &call->token);
+}
+
+/* Whether it waits for a token longer than it may. */
+static bool
+is_late(const AepCall *call)
+{
+	return aep_token_fetch_deadline(call->fetch) > call->deadline &&
+		   call->deadline <= aep_http_now();
+}
+
+/* The end of the wait for a token; no_token: there is none. */
+static void
+take_token(AepCall *call)
+{
+	if (!aep_token_fetch_is_over(call->fetch))
+	{
+		call->late = call->no_token = true;
+		aep_access_token_late(call->server, &call->token_error);
+	}
+	else if (!aep_token_fetch_result(call->fetch, &call->token, &call->token_error))
+		call->no_token = true;
+	aep_token_fetch_leave(call->fetch);
+	call->fetch = NULL;
+}
+
+static void
+begin_deadline(AepCall *call)
+{
+	if (call->deadline == 0)
+		call->deadline = aep_http_now() + call->server->limits.request_timeout;
 }
 
 void
 aep_call_start(AepCall *call)
 {
 	MemoryContext caller = MemoryContextSwitchTo(call->memory);
-	const char *authorization;
 
-	if (call->deadline == 0)
-		call->deadline = aep_http_now() + call->server->limits.request_timeout;
-	authorization = prepare_authorization(call);
-	if (authorization != NULL)
-		send_request(call, authorization);
+	begin_deadline(call);
+	ask_for_token(call, call->deadline);
+	if (call->fetch == NULL)
+		send_request(call);
 	MemoryContextSwitchTo(caller);
 }
 
@@ -193,7 +220,10 @@ aep_call_refuse(AepCall *call, const AepError *token_error)
 	call->token_error = *token_error;
 }
 
-/* With another token. */
+/*
+ * With another token.  Its fetch has a time of its own: others may need the
+ * token that have more left than this call.
+ */
 static void
 start_again(AepCall *call)
 {
@@ -201,13 +231,38 @@ start_again(AepCall *call)
 	call->secrets.count = call->nsecrets; /* the refused token is gone */
 	aep_http_end(call->exchange);
 	call->exchange = NULL;
-	aep_call_start(call);
+	ask_for_token(call, aep_http_now() + call->server->limits.request_timeout);
+	if (call->fetch == NULL)
+		send_request(call);
 }
 
 bool
 aep_call_stirs(const AepCall *call)
 {
-	return call->no_token || call->exchange->outcome != AEP_HTTP_PENDING;
+	if (call->no_token)
+		return true;
+	if (call->fetch != NULL)
+		return aep_token_fetch_is_over(call->fetch) || is_late(call);
+	return call->exchange->outcome != AEP_HTTP_PENDING;
+}
+
+/* What has stirred moves on. */
+static void
+advance(AepCall *call)
+{
+	MemoryContext caller = MemoryContextSwitchTo(call->memory);
+
+	if (call->fetch != NULL)
+	{
+		take_token(call);
+		if (!call->no_token)
+			send_request(call);
+	}
+	else if (aep_error_token_refused(call->exchange) &&
+			 aep_access_token_refused(call->server, call->secrets.text[call->nsecrets]) &&
+			 !call->renewed)
+		start_again(call);
+	MemoryContextSwitchTo(caller);
 }
 
 bool
@@ -215,24 +270,44 @@ aep_call_is_over(AepCall *call)
 {
 	if (!aep_call_stirs(call))
 		return false;
-	if (call->no_token)
-		return true;
-	if (!aep_error_token_refused(call->exchange) ||
-		!aep_access_token_refused(call->server, call->secrets.text[call->nsecrets]) ||
-		call->renewed)
-		return true;
+	if (!call->no_token)
+		advance(call);
+	return call->no_token || (call->fetch == NULL && call->exchange->outcome != AEP_HTTP_PENDING);
+}
 
-	start_again(call);
-	return call->no_token;
+int64
+aep_call_patience(const AepCall *call)
+{
+	if (call->fetch == NULL || aep_token_fetch_deadline(call->fetch) <= call->deadline)
+		return -1;
+	return Max(call->deadline - aep_http_now(), 0);
 }
 
 void
 aep_call_wait(AepCall *call)
 {
-	if (call->exchange == NULL)
+	if (call->deadline == 0)
 		aep_call_start(call);
 	while (!aep_call_is_over(call))
-		aep_http_wait(call->exchange);
+		(void) aep_http_step((long) aep_call_patience(call));
+}
+
+void
+aep_call_require_token(const AepServer *server)
+{
+	AepCall *call = aep_call_begin(server, "GET", "/", "fetch an access token");
+	MemoryContext caller = MemoryContextSwitchTo(call->memory);
+
+	begin_deadline(call);
+	ask_for_token(call, call->deadline);
+	while (call->fetch != NULL && !aep_token_fetch_is_over(call->fetch))
+		(void) aep_http_step(-1);
+	if (call->fetch != NULL)
+		take_token(call);
+	if (call->no_token)
+		aep_error_raise(&call->token_error);
+	MemoryContextSwitchTo(caller);
+	aep_call_end(call);
 }
 
 AepHttpExchange *
@@ -241,6 +316,29 @@ aep_call_answer(const AepCall *call)
 	bool complete = call->exchange != NULL && call->exchange->outcome == AEP_HTTP_COMPLETE;
 
 	return complete ? call->exchange : NULL;
+}
+
+bool
+aep_call_location_id(const AepCall *call, char *id)
+{
+	const char *location = aep_http_header(call->exchange, "Location");
+	size_t path = strlen(call->path);
+	size_t len;
+	char text[UUID_LENGTH + 1];
+
+	if (location == NULL)
+		return false;
+	len = strcspn(location, "?#");
+	while (len > 0 && location[len - 1] == '/')
+		len--;
+	while (path > 0 && call->path[path - 1] == '/')
+		path--;
+	if (len < path + 1 + UUID_LENGTH)
+		return false;
+	location += len - UUID_LENGTH;
+	strlcpy(text, location, sizeof(text));
+	return aep_reply_read_uuid(text, id) && location[-1] == '/' &&
+		   strncmp(location - 1 - path, call->path, path) == 0;
 }
 
 /* Tells what the failure means for the object that was to be created. */
@@ -291,10 +389,10 @@ aep_call_not_understood(AepCall *call, const char *why)
 }
 
 JsonbContainer *
-aep_call_document(AepCall *call)
+aep_call_document(AepCall *call, const AepList *list)
 {
 	const char *why;
-	Jsonb *document = aep_document_parse(call->exchange, &why);
+	Jsonb *document = aep_document_parse(call->exchange, list, &why);
 
 	if (document == NULL)
 		aep_call_not_understood(call, why);

@@ -12,7 +12,9 @@
 #include "database/server.h"
 #include "http/http.h"
 #include "http/url.h"
+#include "platform/access_token.h"
 #include "platform/error.h"
+#include "platform/parse.h"
 #include "platform/pending.h"
 
 /* Flow Service's base connections, below the gateway's /data/foundation. */
@@ -27,13 +29,14 @@ typedef struct AepCall
 {
 	/* set by the caller before aep_call_start(), as needed */
 	AepBuffer body;				   /* JSON; given back with the call */
-	const AepHttpParameter *query; /* UTF-8; must stay until aep_call_start() */
+	const AepHttpParameter *query; /* UTF-8; must stay until the call is over */
 	int nquery;
 	const char *etag;			  /* for If-Match */
 	const AepHttpHeader *headers; /* further ones; must stay until the end */
 	int nheaders;
 	AepPending *pending; /* what it creates; NULL: nothing */
 	bool in_batch;		 /* one of many at once */
+	void *item;			 /* of the caller's, whatever it is */
 
 	AepHttpExchange *exchange; /* after aep_call_wait(); NULL: there was no token */
 
@@ -44,11 +47,13 @@ typedef struct AepCall
 	int nwiped;
 	MemoryContext memory;
 	const char *path;
-	int64 deadline; /* aep_http_now() time by which all of it must end; 0: not begun */
-	AepBuffer token;
-	AepFate own_fate; /* of what it asks for, if nothing is pending */
-	bool renewed;	  /* the access token was, for this call */
-	bool no_token;	  /* there is none to be had: it was not sent, or not again */
+	int64 deadline;		  /* aep_http_now() time by which all of it must end; 0: not begun */
+	AepBuffer token;	  /* the Authorization header's value */
+	AepTokenFetch *fetch; /* that it waits for; NULL: it does not */
+	AepFate own_fate;	  /* of what it asks for, if nothing is pending */
+	bool renewed;		  /* the access token was, for this call */
+	bool no_token;		  /* there is none to be had: it was not sent, or not again */
+	bool late;			  /* because it had no time left to wait for it */
 	AepError token_error;
 	int nsecrets; /* without the token */
 	MemoryContextCallback release;
@@ -70,8 +75,9 @@ extern AepCall *aep_call_begin(const AepServer *server, const char *method, cons
 extern const char *aep_call_secret(AepCall *call, const char *secret, const char *what);
 
 /*
- * Sends it, unless there is no access token to be had: then it is over.  Throws
- * for want of memory, and for a user mapping without a credential.
+ * Sends it as soon as there is an access token: at once, or when one that is
+ * fetched has come.  The call moves on in aep_call_is_over().  Throws for want of
+ * memory, and for a user mapping without a credential.
  */
 extern void aep_call_start(AepCall *call);
 
@@ -82,16 +88,30 @@ extern void aep_call_refuse(AepCall *call, const AepError *token_error);
 extern bool aep_call_stirs(const AepCall *call);
 
 /*
- * Whether the answer, or the failure, is there.  A token that was refused is
- * renewed here, once, and the call sent again.
+ * Moves the call on; whether the answer, or the failure, is there.  A token that
+ * was refused is renewed, once, and the call sent again.  Waits for nothing, and
+ * serves no interrupts.
  */
 extern bool aep_call_is_over(AepCall *call);
+
+/* Milliseconds after which it stirs even if nothing happens; -1: it does not. */
+extern int64 aep_call_patience(const AepCall *call);
 
 /* Sends it if that was not done, and waits until it is over. */
 extern void aep_call_wait(AepCall *call);
 
+/* Makes sure that an access token is at hand; raises what keeps it from that. */
+extern void aep_call_require_token(const AepServer *server);
+
 /* The exchange, if it ended in a complete answer, whatever its status; else NULL. */
 extern AepHttpExchange *aep_call_answer(const AepCall *call);
+
+/*
+ * The id of what a POST has created, by the header Location of its answer: a
+ * UUID behind the path that was called.  id has room for 37 bytes; false: there
+ * is none.
+ */
+extern bool aep_call_location_id(const AepCall *call, char *id);
 
 /*
  * True for a complete 2xx answer; else *error tells what went wrong, in the
@@ -102,8 +122,11 @@ extern bool aep_call_succeeded(AepCall *call, AepError *error);
 /* aep_call_wait(), and raises the error unless it succeeded. */
 extern void aep_call_require_success(AepCall *call);
 
-/* The answer as JSON, in the current context; throws 08P01 if it is not. */
-extern JsonbContainer *aep_call_document(AepCall *call);
+/*
+ * The answer as JSON, in the current context, a list in it taken as parse.h says;
+ * NULL: there is none.  Throws 08P01 if it is not JSON.
+ */
+extern JsonbContainer *aep_call_document(AepCall *call, const AepList *list);
 
 /* Raises 08P01: the answer "why" (completes "The answer ..."), showing it. */
 pg_noreturn extern void aep_call_not_understood(AepCall *call, const char *why);

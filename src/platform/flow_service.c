@@ -10,8 +10,6 @@
 #include "utils/memutils.h"
 
 #include "database/encoding.h"
-#include "database/option.h"
-#include "platform/access_token.h"
 #include "platform/document.h"
 #include "platform/flow_service.h"
 
@@ -42,12 +40,12 @@ connection_to_utf8(const AepBaseConnection *connection, AepBaseConnection *utf8)
 void
 aep_flow_check_access(const AepServer *server)
 {
-	aep_option_check_complete(server);
-	aep_access_token_require(server, aep_http_now() + server->limits.request_timeout);
+	aep_call_require_token(server);
 }
 
 AepCall *
-aep_flow_create_begin(const AepServer *server, const AepBaseConnection *connection, bool in_batch)
+aep_flow_create_begin(const AepServer *server, const AepBaseConnection *connection, bool in_batch,
+					  AepError *error)
 {
 	AepCall *call = aep_call_begin(server, "POST", AEP_CONNECTIONS_PATH, "create base connection");
 	MemoryContext caller = MemoryContextSwitchTo(call->memory);
@@ -55,13 +53,37 @@ aep_flow_create_begin(const AepServer *server, const AepBaseConnection *connecti
 
 	connection_to_utf8(connection, &utf8);
 	utf8.password = aep_call_secret(call, connection->password, "argument \"password\"");
-	if (!aep_payload_base_connection(&utf8, &call->body))
-		aep_call_out_of_memory();
 	MemoryContextSwitchTo(caller);
+	if (!aep_payload_base_connection(&utf8, &call->body))
+	{
+		aep_call_end(call);
+		*error = (AepError){
+			.sqlstate = ERRCODE_OUT_OF_MEMORY,
+			.message = "out of memory",
+			.detail = "Could not build the request body.",
+		};
+		return NULL;
+	}
 	call->in_batch = in_batch;
 	call->pending = aep_pending_register("base connection", AEP_CONNECTIONS_PATH, connection->name,
 										 server->name);
 	return call;
+}
+
+/*
+ * Makes the etag of an answer text of the database.  One that its encoding cannot
+ * hold is none, since it could not be sent back.
+ */
+static void
+convert_etag(AepCreated *created)
+{
+	const char *etag = aep_from_utf8(created->etag);
+
+	if (etag == created->etag)
+		return;
+	created->has_etag = strlen(etag) < sizeof(created->etag) &&
+						strcmp(aep_to_utf8(etag, "the etag"), created->etag) == 0;
+	strlcpy(created->etag, created->has_etag ? etag : "", sizeof(created->etag));
 }
 
 bool
@@ -69,17 +91,28 @@ aep_flow_create_finish(AepCall *call, AepCreated *created, AepError *error)
 {
 	const AepHttpExchange *answer;
 	AepAnswerStatus status;
+	char location_id[sizeof(created->id)];
+	bool in_location;
 
 	if (!aep_call_succeeded(call, error))
 		return false;
 
 	/* something was created: its id is noted, or the answer is shown */
 	answer = call->exchange;
-	status = aep_reply_created(answer->body.data, answer->body.len, answer->max_size, created);
+	status = aep_reply_created(answer->body.data, answer->body.len, created);
+	in_location = created->id[0] == '\0' && aep_call_location_id(call, location_id);
+	if (in_location && (status == AEP_ANSWER_EMPTY || status == AEP_ANSWER_NO_ID))
+	{
+		strlcpy(created->id, location_id, sizeof(created->id));
+		status = AEP_ANSWER_OK;
+	}
 	if (created->id[0] != '\0')
 		aep_pending_created(call->pending, created->id);
+	else if (in_location)
+		aep_pending_created(call->pending, location_id);
 	else
 		aep_pending_unknown(call->pending);
+	convert_etag(created);
 	if (status == AEP_ANSWER_OK)
 		return true;
 	aep_error_not_understood(&call->context, call->exchange, aep_answer_status_text(status), error);
@@ -90,9 +123,11 @@ void
 aep_flow_create_connection(const AepServer *server, const AepBaseConnection *connection,
 						   AepCreated *created)
 {
-	AepCall *call = aep_flow_create_begin(server, connection, false);
 	AepError error;
+	AepCall *call = aep_flow_create_begin(server, connection, false, &error);
 
+	if (call == NULL)
+		aep_error_raise(&error);
 	aep_call_wait(call);
 	if (!aep_flow_create_finish(call, created, &error))
 		aep_error_raise(&error);
@@ -140,7 +175,7 @@ send_update(const AepServer *server, const char *id, const char *etag,
 	}
 	if (!aep_payload_connection_change(&utf8, &call->body))
 		aep_call_out_of_memory();
-	call->etag = etag;
+	call->etag = aep_to_utf8(etag, "argument \"etag\"");
 	MemoryContextSwitchTo(caller);
 	aep_call_wait(call);
 	return call;
@@ -160,10 +195,11 @@ aep_flow_try_update(const AepServer *server, const char *id, const char *etag,
 		return false;
 	}
 	answer = call->exchange;
-	status = aep_reply_created(answer->body.data, answer->body.len, answer->max_size, changed);
+	status = aep_reply_created(answer->body.data, answer->body.len, changed);
 	if (status != AEP_ANSWER_OK)
 		aep_error_not_understood(&call->context, call->exchange, aep_answer_status_text(status),
 								 error);
+	convert_etag(changed);
 	aep_call_end(call);
 	return status == AEP_ANSWER_OK;
 }
@@ -176,6 +212,30 @@ aep_flow_update_connection(const AepServer *server, const char *id, const char *
 
 	if (!aep_flow_try_update(server, id, etag, change, changed, &error))
 		aep_error_raise(&error);
+}
+
+/* The names that an error shows. */
+typedef struct FlowNames
+{
+	StringInfoData text;
+	int count;
+} FlowNames;
+
+static void
+add_flow(Jsonb *flow, void *arg)
+{
+	FlowNames *names = arg;
+	const char *name = flow != NULL ? aep_document_text(&flow->root, "name") : NULL;
+	const char *id = flow != NULL ? aep_document_text(&flow->root, "id") : NULL;
+
+	if (names->count > MAX_FLOWS_NAMED)
+		return;
+	if (names->count++ == MAX_FLOWS_NAMED)
+		appendStringInfoString(&names->text, ", and more");
+	else
+		appendStringInfo(&names->text, "%s\"%s\" (%s)", names->count > 1 ? ", " : "",
+						 name != NULL ? aep_quotable(name) : "",
+						 id != NULL ? aep_quotable(id) : "no id");
 }
 
 /*
@@ -192,38 +252,22 @@ name_flows(const AepServer *server, const char *connection_id)
 						   connection_id)},
 		{.name = "limit", .value = psprintf("%d", MAX_FLOWS_NAMED + 1)},
 	};
+	static const char *const path[] = {"items", NULL};
 	AepCall *call = aep_call_begin(server, "GET", FLOWS, "list flows");
-	JsonbContainer *items;
-	StringInfoData names;
+	FlowNames names = {0};
+	const AepList flows = {.path = path, .take = add_flow, .arg = &names};
 	AepError ignored;
 	const char *why;
-	Jsonb *answer;
 
+	initStringInfo(&names.text);
 	call->query = query;
 	call->nquery = lengthof(query);
 	aep_call_wait(call);
 	if (!aep_call_succeeded(call, &ignored) ||
-		(answer = aep_document_parse(call->exchange, &why)) == NULL)
+		aep_document_parse(call->exchange, &flows, &why) == NULL)
 		return NULL;
-
-	items = aep_document_member(&answer->root, "items");
-	initStringInfo(&names);
-	for (int i = 0; i < aep_document_length(items); i++)
-	{
-		Jsonb *flow = aep_document_element(items, i);
-		const char *name = flow != NULL ? aep_document_text(&flow->root, "name") : NULL;
-		const char *id = flow != NULL ? aep_document_text(&flow->root, "id") : NULL;
-
-		if (i == MAX_FLOWS_NAMED)
-		{
-			appendStringInfoString(&names, ", and more");
-			break;
-		}
-		appendStringInfo(&names, "%s\"%s\" (%s)", i > 0 ? ", " : "", name != NULL ? name : "",
-						 id != NULL ? id : "no id");
-	}
 	aep_call_end(call);
-	return names.len > 0 ? names.data : NULL;
+	return names.count > 0 ? names.text.data : NULL;
 }
 
 /* Facts: 404 is also a sandbox's, or a path's, that is not found. */
@@ -235,8 +279,7 @@ is_missing(AepCall *call)
 
 	if (answer == NULL || answer->status / 100 != 4)
 		return false;
-	aep_reply_error(answer->body.data, answer->body.len, answer->max_size, &call->secrets,
-					&service);
+	aep_reply_error(answer->body.data, answer->body.len, &call->secrets, &service);
 	return strncmp(service.code, "FLOW-1439", strlen("FLOW-1439")) == 0;
 }
 
@@ -252,7 +295,8 @@ aep_flow_try_delete(const AepServer *server, const char *id, bool *was_missing, 
 	answer = aep_call_answer(call);
 	*was_missing = is_missing(call);
 	/* an attempt whose answer was lost, or said otherwise, has done it */
-	deleted = (answer != NULL && answer->status == 404 && aep_fate_unsure_before(&answer->fate)) ||
+	deleted = (answer != NULL && aep_fate_unsure_before(&answer->fate) &&
+			   aep_error_says_absent(answer)) ||
 			  aep_call_succeeded(call, error);
 	if (!deleted && error->sqlstate == ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST)
 	{
@@ -275,24 +319,48 @@ aep_flow_delete_connection(const AepServer *server, const char *id)
 		aep_error_raise(&error);
 }
 
+AepCall *
+aep_flow_read_begin(const AepServer *server, const char *id)
+{
+	return aep_call_begin(server, "GET", connection_path(id, ""), "read base connection");
+}
+
+Jsonb *
+aep_flow_read_finish(AepCall *call, AepError *error)
+{
+	const char *why = "holds no entity";
+	Jsonb *document;
+	Jsonb *entity = NULL;
+
+	if (!aep_call_succeeded(call, error))
+		return NULL;
+	document = aep_document_parse(call->exchange, NULL, &why);
+	/* facts: one entity comes in the envelope of a list */
+	if (document != NULL)
+		entity = aep_document_first(aep_document_member(&document->root, "items"));
+	if (entity == NULL)
+		aep_error_not_understood(&call->context, call->exchange, why, error);
+	return entity;
+}
+
 Jsonb *
 aep_flow_connection(const AepServer *server, const char *id)
 {
-	AepCall *call = aep_call_begin(server, "GET", connection_path(id, ""), "read base connection");
+	AepCall *call = aep_flow_read_begin(server, id);
 	Jsonb *entity;
+	AepError error;
 
-	aep_call_require_success(call);
-	/* facts: one entity comes in the envelope of a list */
-	entity = aep_document_element(aep_document_member(aep_call_document(call), "items"), 0);
+	aep_call_wait(call);
+	entity = aep_flow_read_finish(call, &error);
 	if (entity == NULL)
-		aep_call_not_understood(call, "holds no entity");
+		aep_error_raise(&error);
 	aep_call_end(call);
 	return entity;
 }
 
 /* Whether the connector, which does the connecting, could not; *reason has its words. */
 static bool
-connector_failed(AepCall *call, const char **reason)
+connector_failed(const AepCall *call, const char **reason)
 {
 	const AepHttpExchange *answer = aep_call_answer(call);
 	AepServiceError service;
@@ -300,9 +368,8 @@ connector_failed(AepCall *call, const char **reason)
 	if (answer == NULL || answer->status / 100 != 4)
 		return false;
 	/* facts: the connectors have codes of their own */
-	aep_reply_error(answer->body.data, answer->body.len, answer->max_size, &call->secrets,
-					&service);
-	if (strncmp(service.code, "CONNECTOR-", strlen("CONNECTOR-")) != 0)
+	aep_reply_error(answer->body.data, answer->body.len, &call->secrets, &service);
+	if (strncmp(service.raw_code, "CONNECTOR-", strlen("CONNECTOR-")) != 0)
 		return false;
 	*reason = aep_from_utf8(psprintf("%s: %s", service.code, service.message));
 	return true;
@@ -312,31 +379,44 @@ connector_failed(AepCall *call, const char **reason)
 static AepTestResult
 read_test(AepCall *call, AepError *error)
 {
-	const char *why;
-	Jsonb *document = aep_document_parse(call->exchange, &why);
-	bool is_null = false;
+	const char *why = "has no \"result\"";
+	Jsonb *document = aep_document_parse(call->exchange, NULL, &why);
+	bool is_null = true;
 	bool result = document != NULL && aep_document_boolean(&document->root, "result", &is_null);
 
-	if (document != NULL && !is_null)
+	if (!is_null)
 		return result ? AEP_TEST_PASSED : AEP_TEST_FAILED;
-	aep_error_not_understood(&call->context, call->exchange,
-							 document == NULL ? why : "has no \"result\"", error);
+	aep_error_not_understood(&call->context, call->exchange, why, error);
 	return AEP_TEST_NOT_ASKED;
+}
+
+AepCall *
+aep_flow_test_begin(const AepServer *server, const char *id)
+{
+	AepCall *call =
+		aep_call_begin(server, "GET", connection_path(id, "/test"), "test base connection");
+
+	call->context.reaches_database = true;
+	return call;
+}
+
+AepTestResult
+aep_flow_test_finish(AepCall *call, const char **reason, AepError *error)
+{
+	*reason = NULL;
+	if (connector_failed(call, reason))
+		return AEP_TEST_FAILED;
+	return aep_call_succeeded(call, error) ? read_test(call, error) : AEP_TEST_NOT_ASKED;
 }
 
 AepTestResult
 aep_flow_try_test(const AepServer *server, const char *id, const char **reason, AepError *error)
 {
-	AepCall *call =
-		aep_call_begin(server, "GET", connection_path(id, "/test"), "test base connection");
-	AepTestResult result = AEP_TEST_NOT_ASKED;
+	AepCall *call = aep_flow_test_begin(server, id);
+	AepTestResult result;
 
-	*reason = NULL;
 	aep_call_wait(call);
-	if (connector_failed(call, reason))
-		result = AEP_TEST_FAILED;
-	else if (aep_call_succeeded(call, error))
-		result = read_test(call, error);
+	result = aep_flow_test_finish(call, reason, error);
 	aep_call_end(call);
 	return result;
 }
@@ -352,63 +432,14 @@ aep_flow_test_connection(const AepServer *server, const char *id, const char **r
 	return result == AEP_TEST_PASSED;
 }
 
-static JsonbContainer *
-explore(const AepServer *server, const char *id, const AepHttpParameter *query, int nquery,
-		bool (*is_right)(JsonbContainer *answer))
-{
-	AepCall *call =
-		aep_call_begin(server, "GET", connection_path(id, "/explore"), "explore base connection");
-	JsonbContainer *answer;
-
-	call->query = query;
-	call->nquery = nquery;
-	aep_call_require_success(call);
-	answer = aep_call_document(call);
-	if (!is_right(answer))
-		aep_call_not_understood(call, "is not what exploring gives");
-	aep_call_end(call);
-	return answer;
-}
-
-static bool
-is_table_list(JsonbContainer *answer)
-{
-	return JsonContainerIsArray(answer) && !JsonContainerIsScalar(answer);
-}
-
-static bool
-is_table(JsonbContainer *answer)
-{
-	return aep_document_member(aep_document_member(answer, "schema"), "columns") != NULL;
-}
-
-JsonbContainer *
-aep_flow_explore(const AepServer *server, const char *id)
-{
-	const AepHttpParameter query[] = {{.name = "objectType", .value = "root"}};
-
-	return explore(server, id, query, lengthof(query), is_table_list);
-}
-
-JsonbContainer *
-aep_flow_explore_table(const AepServer *server, const char *id, const char *path, bool preview)
-{
-	const AepHttpParameter query[] = {
-		{.name = "objectType", .value = "table"},
-		{.name = "object", .value = aep_to_utf8(path, "argument \"path\"")},
-		{.name = "preview", .value = "true"}, /* last: only when asked for */
-	};
-
-	return explore(server, id, query, lengthof(query) - (preview ? 0 : 1), is_table);
-}
-
 const char *
 aep_flow_etag(Jsonb *entity)
 {
 	const char *etag = aep_document_text(&entity->root, "etag");
 
-	if (etag == NULL || !aep_reply_is_etag(etag))
+	if (etag == NULL || !aep_reply_is_etag(aep_to_utf8(etag, "the etag")))
 		ereport(ERROR, (errcode(ERRCODE_PROTOCOL_VIOLATION),
-						errmsg("the connection has no usable etag in Experience Platform")));
+						errmsg("the connection has no usable etag in Experience Platform"),
+						errhint("Without one it can only be deleted and created again.")));
 	return etag;
 }

@@ -24,13 +24,17 @@
  */
 extern void aep_flow_check_access(const AepServer *server);
 
-/* POST /connections.  Logs the new id. */
+/* POST /connections.  Logs the new id.  Here *created has text of the database. */
 extern void aep_flow_create_connection(const AepServer *server, const AepBaseConnection *connection,
 									   AepCreated *created);
 
-/* The same in two halves, for a batch: the first makes it, for aep_call_start() ... */
+/*
+ * The same in two halves, for one of many: the first makes it, for
+ * aep_call_start().  The texts have passed aep_can_be_utf8().  NULL: *error says
+ * why it cannot be sent.
+ */
 extern AepCall *aep_flow_create_begin(const AepServer *server, const AepBaseConnection *connection,
-									  bool in_batch);
+									  bool in_batch, AepError *error);
 
 /*
  * ... the second, once aep_call_is_over(), reads the answer.  False: *error
@@ -74,6 +78,10 @@ extern bool aep_flow_try_delete(const AepServer *server, const char *id, bool *w
 /* GET /connections/{id}: the entity, out of its envelope. */
 extern Jsonb *aep_flow_connection(const AepServer *server, const char *id);
 
+/* The same in two halves; "id" must stay until the call is over.  NULL: *error says why. */
+extern AepCall *aep_flow_read_begin(const AepServer *server, const char *id);
+extern Jsonb *aep_flow_read_finish(AepCall *call, AepError *error);
+
 /*
  * GET /connections/{id}/test.  False with *reason NULL: the platform could not
  * connect; with a reason, its connector's own words.
@@ -91,11 +99,8 @@ typedef enum AepTestResult
 extern AepTestResult aep_flow_try_test(const AepServer *server, const char *id, const char **reason,
 									   AepError *error);
 
-/* GET /connections/{id}/explore: the tables, an array. */
-extern JsonbContainer *aep_flow_explore(const AepServer *server, const char *id);
-
-/* The same for one table: an object with "schema" and, with preview, "data". */
-extern JsonbContainer *aep_flow_explore_table(const AepServer *server, const char *id,
-											  const char *path, bool preview);
+/* The same in two halves. */
+extern AepCall *aep_flow_test_begin(const AepServer *server, const char *id);
+extern AepTestResult aep_flow_test_finish(AepCall *call, const char **reason, AepError *error);
 
 #endif /* AEP_FLOW_SERVICE_H */

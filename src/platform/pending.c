@@ -11,21 +11,18 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "catalog/namespace.h"
-#include "common/string.h"
 #include "lib/ilist.h"
 #include "mb/pg_wchar.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
+#include "database/encoding.h"
 #include "platform/call.h"
 #include "platform/pending.h"
 
 /* As many are named in a warning; the server log has them all. */
 #define MAX_REPORTED 20
-
-/* A longer name is cut where it is shown. */
-#define MAX_NAME_SHOWN 120
 
 /* A server that entries name, as text and as a literal of SQL. */
 typedef struct PendingServer
@@ -77,16 +74,22 @@ append(char *buffer, size_t size, const char *format, ...)
 		buffer[used] = '\0';
 }
 
-/* LOG_SERVER_ONLY: what is sent to the client may fail, which an abort must not. */
+/*
+ * LOG_SERVER_ONLY: what is sent to the client may fail, which an abort must not.
+ * Any message serves interrupts at its end: not here, where of many answers that
+ * have come the others are still to be read.
+ */
 static void
 log_unknown(AepPending *entry)
 {
 	if (entry->logged)
 		return;
 	entry->logged = true;
+	HOLD_INTERRUPTS();
 	ereport(LOG_SERVER_ONLY, (errmsg_internal("outcome unknown: create %s \"%s\" on server \"%s\"",
 											  entry->kind, entry->name, entry->server->name),
 							  errhidestmt(true), errhidecontext(true)));
+	RESUME_INTERRUPTS();
 }
 
 static bool
@@ -227,52 +230,6 @@ subtransaction_ended(SubXactEvent event, SubTransactionId subid, SubTransactionI
 	}
 }
 
-/*
- * Can the client be sent this text?  Asked in good time, since a conversion
- * that fails raises an error, and in an abort that must not happen.
- */
-static bool
-can_be_sent(const char *text)
-{
-	int client = pg_get_client_encoding();
-	int server = GetDatabaseEncoding();
-	int len = (int) strlen(text);
-	int converted;
-	unsigned char *scratch;
-	Oid proc;
-
-	if (pg_is_ascii(text) || client == server || client == PG_SQL_ASCII)
-		return true;
-	if (server == PG_SQL_ASCII)
-		return pg_verify_mbstr(client, text, len, true);
-	proc = FindDefaultConversionProc(server, client);
-	if (!OidIsValid(proc))
-		return false;
-	scratch = palloc(len * MAX_CONVERSION_GROWTH + 1);
-	converted = pg_do_encoding_conversion_buf(
-		proc, server, client, unconstify(unsigned char *, (const unsigned char *) text), len,
-		scratch, len * MAX_CONVERSION_GROWTH + 1, true);
-	pfree(scratch);
-	return converted == len;
-}
-
-/* With a question mark for what is not ASCII; itself if there is none. */
-static const char *
-ascii_copy(const char *text)
-{
-	char *copy;
-
-	if (pg_is_ascii(text))
-		return text;
-	copy = pstrdup(text);
-	for (char *c = copy; *c != '\0'; c++)
-	{
-		if (IS_HIGHBIT_SET(*c))
-			*c = '?';
-	}
-	return copy;
-}
-
 static const PendingServer *
 server_named(const char *name)
 {
@@ -288,7 +245,7 @@ server_named(const char *name)
 	server = palloc(sizeof(PendingServer));
 	server->name = pstrdup(name);
 	server->literal = quote_literal_cstr(name);
-	server->literal_ascii = ascii_copy(server->literal);
+	server->literal_ascii = aep_ascii(server->literal);
 	slist_push_head(&servers, &server->node);
 	return server;
 }
@@ -298,8 +255,7 @@ aep_pending_register(const char *kind, const char *collection, const char *name,
 {
 	static bool registered = false;
 	AepPending *entry;
-	int encoding = GetDatabaseEncoding() == PG_SQL_ASCII ? PG_UTF8 : GetDatabaseEncoding();
-	int shown = pg_encoding_mbcliplen(encoding, name, (int) strlen(name), MAX_NAME_SHOWN);
+	const char *shown = aep_quotable(name);
 	MemoryContext caller;
 
 	if (!registered)
@@ -313,11 +269,12 @@ aep_pending_register(const char *kind, const char *collection, const char *name,
 	entry->level = GetCurrentTransactionNestLevel();
 	entry->kind = kind;
 	entry->collection = pstrdup(collection);
-	entry->name = name[shown] == '\0' ? pstrdup(name) : psprintf("%.*s...", shown, name);
-	entry->name_ascii = ascii_copy(entry->name);
+	entry->name = pstrdup(shown);
+	entry->name_ascii = aep_ascii(entry->name);
 	entry->server = server_named(server);
 	MemoryContextSwitchTo(caller);
-	entry->encoding = can_be_sent(entry->name) && can_be_sent(entry->server->name)
+	/* asked in good time: in an abort a conversion must not fail */
+	entry->encoding = aep_client_takes(entry->name) && aep_client_takes(entry->server->name)
 						  ? pg_get_client_encoding()
 						  : -1;
 	dlist_push_tail(&entries, &entry->node);
@@ -335,10 +292,12 @@ aep_pending_created(AepPending *pending, const char *id)
 {
 	if (id != NULL)
 		strlcpy(pending->id, id, sizeof(pending->id));
+	HOLD_INTERRUPTS(); /* as above */
 	ereport(LOG_SERVER_ONLY,
 			(errmsg_internal("created %s \"%s\" with id %s on server \"%s\"", pending->kind,
 							 pending->name, id != NULL ? id : "unknown", pending->server->name),
 			 errhidestmt(true), errhidecontext(true)));
+	RESUME_INTERRUPTS();
 	pending->logged = true;
 }
 

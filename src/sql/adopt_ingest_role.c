@@ -39,7 +39,7 @@ static void
 choose_address(FunctionCallInfo fcinfo, const AepInstallation *here, AepIngestState *state)
 {
 	const AepInstallation *former = &state->installation;
-	const char *refusal;
+	AepObjection why;
 
 	if (!PG_ARGISNULL(ADOPT_HOST))
 		state->host = aep_argument_text(fcinfo, ADOPT_HOST);
@@ -54,13 +54,10 @@ choose_address(FunctionCallInfo fcinfo, const AepInstallation *here, AepIngestSt
 	else if (former->host != NULL && strcmp(state->database, former->database_name) == 0)
 		state->database = here->database_name;
 
-	refusal = aep_endpoint_host_refusal(state->host);
-	if (refusal != NULL)
-		aep_argument_refused("host", refusal, NULL);
-	if (state->port < 1 || state->port > 65535)
-		aep_argument_refused("port", "It must be a number from 1 to 65535.", NULL);
-	if (state->database[0] == '\0')
-		aep_argument_refused("database", "It must not be empty.", NULL);
+	aep_argument_check("host", AEP_VALUE_HOST, state->host);
+	if (!aep_value_in_range(AEP_VALUE_PORT, state->port, &why))
+		aep_argument_refused("port", why.detail, why.hint);
+	aep_argument_check("database", AEP_VALUE_DATABASE, state->database);
 }
 
 /*
@@ -126,7 +123,7 @@ aep_adopt_ingest_role(PG_FUNCTION_ARGS)
 	note_logins(&state);
 	state.installation = here;
 	aep_ingest_state_save(&state);
-	aep_endpoint_warn_unreachable(state.host);
+	aep_endpoint_warn_unreachable(server, state.host);
 	ereport(NOTICE, (errmsg("ingest role \"%s\" is bound to this database", role_name),
 					 errdetail("Its address is database \"%s\" at %s, port %d.", state.database,
 							   state.host, state.port),

@@ -95,8 +95,7 @@ read_grants(FunctionCallInfo fcinfo, AepIngestGrants *grants)
 
 	memset(grants, 0, sizeof(*grants));
 	grants->role_name = aep_argument_name_required(fcinfo, ARG_ROLE_NAME, "role_name");
-	if (grants->role_name[0] == '\0')
-		aep_argument_refused("role_name", "It must not be empty.", NULL);
+	aep_argument_check("role_name", AEP_VALUE_NEW_ROLE, grants->role_name);
 	grants->database = get_database_name(MyDatabaseId);
 	grants->default_privileges =
 		!PG_ARGISNULL(ARG_DEFAULT_PRIVILEGES) && PG_GETARG_BOOL(ARG_DEFAULT_PRIVILEGES);
@@ -224,12 +223,13 @@ static void
 create_connection(const AepServer *server, const AepBaseConnection *connection,
 				  AepIngestState *state, AepCreated *created)
 {
-	AepCall *call = aep_flow_create_begin(server, connection, false);
 	const char *problem;
 	AepError error;
+	AepCall *call = aep_flow_create_begin(server, connection, false, &error);
 
-	aep_call_wait(call);
-	if (aep_flow_create_finish(call, created, &error))
+	if (call != NULL)
+		aep_call_wait(call);
+	if (call != NULL && aep_flow_create_finish(call, created, &error))
 	{
 		state->connection_id = created->id;
 		state->etag = created->has_etag ? created->etag : NULL;

@@ -132,7 +132,7 @@ def _patch(entity, operation):
         raise flow_error(400, '1434', f'The patch operation {op} is not supported.')
     if not isinstance(path, str) or not path.startswith('/'):
         raise flow_error(400, '1455', 'The field path is missing.')
-    if op != 'remove' and 'value' not in operation:
+    if 'value' not in operation:  # Adobe's file demands one of "remove" too
         raise flow_error(400, '1455', 'The field value is missing.')
     *parents, last = path[1:].split('/')
     if path.startswith('/connectionSpec'):

@@ -89,6 +89,55 @@ test_read(void)
 	}
 }
 
+/* Text is read at its end. */
+static void
+test_before(void)
+{
+	/* size 0: no escape; plain is the character itself */
+	static const struct
+	{
+		const char *text;
+		size_t size;
+		uint32_t code;
+		uint32_t plain;
+	} ends[] = {
+		{"a", 0, 0, 'a'},
+		{"n", 0, 0, 'n'},
+		{"xn", 0, 0, 'n'},
+		{"\\n", 1, '\n', 'n'},
+		{"\\\\t", 1, '\t', 't'},
+		{"\\x", 0, 0, 'x'},
+		{"%5Cr", 1, '\r', 'r'},
+		{"%5Dr", 0, 0, 'r'},
+		{"%41", 3, 'A', '1'},
+		{"x%41%42", 3, 'B', '2'},
+		{"%c3%A9", 6, 0xe9, '9'},
+		{"%41%F0%9F%90%98", 12, 0x1f418, '8'},
+		{"%A9", 3, AEP_INVALID_BYTE + 0xa9, '9'},
+		{"41", 0, 0, '1'},
+		{"\\u00e9", 5, 0xe9, '9'},
+		{"u0020", 5, ' ', '0'},
+		{"0020", 0, 0, '0'},
+		{"&amp;", 0, 0, ';'},
+		{"\xc3\xa9", 0, 0, 0xe9},
+		{"\xf0\x9f\x90\x98", 0, 0, 0x1f418},
+		{"a\xa9", 0, 0, AEP_INVALID_BYTE + 0xa9},
+		{"\xc3", 0, 0, AEP_INVALID_BYTE + 0xc3},
+	};
+
+	for (size_t i = 0; i < lengthof(ends); i++)
+	{
+		const AepText text = {ends[i].text, strlen(ends[i].text)};
+		uint32_t code = 0;
+		size_t size = aep_escape_read_before(&text, text.len, &code);
+
+		ok(size == ends[i].size && (size == 0 || code == ends[i].code), "the end of %s", text.data);
+		size = aep_escape_plain_before(&text, text.len, &code);
+		ok(code == ends[i].plain, "which is itself a character of %zu bytes", size);
+	}
+	ok(aep_escape_read_before(&(AepText){"", 0}, 0, &(uint32_t){0}) == 0, "nothing before");
+}
+
 static void
 test_backslashes(void)
 {
@@ -154,6 +203,7 @@ int
 main(void)
 {
 	test_read();
+	test_before();
 	test_backslashes();
 	test_limits();
 	return tap_end();
