@@ -92,8 +92,8 @@ ALTER TABLE aep.ingest_role DROP CONSTRAINT ingest_role_step_check;
 ALTER TABLE aep.ingest_role
     ADD CONSTRAINT ingest_role_step_check CHECK (step IN ('active', 'proving', 'rotating', 'unknown')),
     ADD COLUMN made_logins text,
-    ADD COLUMN probe_name text,
-    ADD COLUMN probe_id uuid,
+    ADD COLUMN trial_name text,
+    ADD COLUMN trial_id uuid,
     ADD COLUMN moves boolean NOT NULL DEFAULT false,
     ADD COLUMN bound_system bigint,
     ADD COLUMN bound_database oid,

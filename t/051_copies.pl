@@ -203,7 +203,7 @@ $node->safe_psql('older',
 my $older = AepTest::open_session($node, 'older');
 like(run('SELECT * FROM aep.ingest_role_status()', $older)->{err}, qr/^ERROR:  55000: .*\n.*\nHINT:  Use ALTER EXTENSION aep UPDATE\./m, 'before the update');
 is(run('ALTER EXTENSION aep UPDATE', $older)->{err}, '', 'the update');
-is( run("SELECT binding, made_logins, bound_host IS NULL, moves, probe_id IS NULL FROM aep.ingest_role JOIN aep.ingest_role_status() USING (role_name)", $older)->{out},
+is( run("SELECT binding, made_logins, bound_host IS NULL, moves, trial_id IS NULL FROM aep.ingest_role JOIN aep.ingest_role_status() USING (role_name)", $older)->{out},
 	'here| early_a  early_b  early_q |t|f|t', 'the update binds its rows');
 $result = run("CALL aep.rotate_credentials('$early->{id}')", $older);
 like($result->{out}, qr/^early_a\|/, 'and they rotate') or diag $result->{err};
