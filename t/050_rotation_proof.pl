@@ -96,6 +96,7 @@ like(
 	$failed{made}{err},
 	qr/^HINT:  Only a connection to try the new login is in doubt; .*The same CALL looks for it, and goes on\./m,
 	'a trial with unknown outcome: the hint');
+unlike($failed{made}{err}, qr/WARNING/, 'a trial with unknown outcome: no warning beside it');
 
 # One that is gone when it is to be deleted is no error.
 my $gone = managed('gone');

@@ -227,8 +227,11 @@ prove_login(const AepServer *server, AepIngestState *state, const AepPassword *p
 	if (!aep_probe_create(server, state, password, &error))
 	{
 		if (error.fate >= AEP_FATE_OPEN)
+		{
 			error.hint = "Only a connection to try the new login is in doubt; the one in use is as "
 						 "before. The same CALL looks for it, and goes on.";
+			aep_procedure_commit(); /* the row knows it: no other warning is needed */
+		}
 		else
 		{
 			state->probe_name = NULL;
