@@ -105,10 +105,10 @@ my $mixed = run("SELECT ordinal, sqlstate, message FROM aep.create_base_connecti
 		"host => '127.1'", "host => repeat('a.', 500000)", "host => 'db1.example.com'", "host => E'db1.ex\\u00e4mple.com'", "host => 'db.internal'", "host => 'db.internal'", "host => '10.0.0.1'", "port => 0", "database => ''")
 	  . '])');
 is($mixed->{out}, <<"OUT" =~ s/\n\z//r, 'a spec that is refused ends only itself');
-1|22023|invalid value for argument "host" (It looks like an IPv4 address, and is not one of four decimal numbers.)
+1|22023|invalid value for argument "host" (It looks like an IPv4 address, and is not one of four decimal numbers. Write the address as in 203.0.113.7.)
 2|22023|invalid value for argument "host" (It must not have more than 253 characters.)
 3||
-4|22023|invalid value for argument "host" (It must consist of ASCII characters.)
+4|22023|invalid value for argument "host" (It must consist of ASCII characters. Look for what was copied along with it. An international name has an ASCII form, which begins with "xn--".)
 5||
 6||
 7||

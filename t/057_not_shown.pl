@@ -73,6 +73,7 @@ unlike(slurp_file($node->logfile), qr/sesame body/, 'nor is it in the log');
 run(<<'SQL');
 CREATE USER MAPPING FOR PUBLIC SERVER aep
     OPTIONS (api_key 'demo-api-key', access_token 'demo-access-token', username 'shared', password 'sesame shared');
+CREATE ROLE shared LOGIN;
 CREATE ROLE caller;
 CREATE ROLE owner;
 GRANT USAGE ON SCHEMA aep TO caller, owner;

@@ -509,7 +509,10 @@ finish_attempt(AepHttpTransfer *transfer, CURLcode code)
 	else if (transfer->too_large || aep_tls_flooded(transfer->connection))
 		exchange->outcome = AEP_HTTP_TOO_LARGE;
 	else if (exchange->refusal != NULL)
+	{
 		exchange->outcome = has_left(exchange) ? AEP_HTTP_REFUSED : AEP_HTTP_NOT_CONNECTED;
+		exchange->obstacle = AEP_HTTP_NO_PROXY; /* nobody else answers before the request left */
+	}
 	else if (transfer->no_memory || code == CURLE_OUT_OF_MEMORY)
 		exchange->outcome = AEP_HTTP_OUT_OF_MEMORY;
 	else if (has_left(exchange))

@@ -73,9 +73,15 @@ failure_detail(const AepErrorContext *context, AepHttpExchange *exchange)
 {
 	const char *reason = shown(context->secrets, exchange->reason, strlen(exchange->reason));
 
+	if (exchange->outcome == AEP_HTTP_TOO_LARGE && exchange->status == 0)
+		return "More came in than the limit allows for.";
 	if (exchange->outcome == AEP_HTTP_TOO_LARGE)
 		return psprintf("An answer with HTTP status %d began, and passed the limit.",
 						exchange->status);
+	if (exchange->outcome == AEP_HTTP_NOT_CONNECTED && exchange->refusal != NULL)
+		return psprintf("The proxy's answer %s.", exchange->refusal);
+	if (exchange->refusal != NULL)
+		return psprintf("The answer with HTTP status %d %s.", exchange->status, exchange->refusal);
 	if (exchange->status != 0)
 		return psprintf("An answer with HTTP status %d began. libcurl says: %s.", exchange->status,
 						reason);
