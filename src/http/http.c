@@ -393,8 +393,13 @@ aep_http_start(const AepHttpRequest *request)
 	MemoryContext caller;
 	AepHttpTransfer *transfer;
 
-	/* a batch would queue up for that connection instead of opening one with streams */
-	if (request->in_batch && single_made && multi != NULL && dlist_is_empty(&transfers))
+	/*
+	 * A batch would queue up for that connection instead of opening one with
+	 * streams; and if it finds that one is not to be used, each of its requests
+	 * would, and open one of its own.
+	 */
+	if (request->in_batch && multi != NULL && dlist_is_empty(&transfers) &&
+		(single_made || aep_wait_idle_stirs()))
 		discard_multi();
 	single_made = !request->in_batch;
 	ensure_multi();
@@ -446,13 +451,20 @@ may_pass(CURLcode code, const char *reason)
 }
 
 /*
- * Whether libcurl gave up over the length of a header's line.  Before 8.6 it
- * calls that out of memory.
+ * What libcurl did not take of an answer, as a refusal of ours; NULL: it was
+ * something else.
  */
-static bool
-is_line_too_long(const AepHttpTransfer *transfer, CURLcode code)
+static const char *
+refusal_of_libcurl(const AepHttpTransfer *transfer, CURLcode code)
 {
-	return code == AEP_CODE_TOO_LARGE && has_left(&transfer->exchange) && !transfer->head.ended;
+	if (!has_left(&transfer->exchange))
+		return NULL;
+	if (code == CURLE_BAD_CONTENT_ENCODING)
+		return "is packed in a way that cannot be unpacked";
+	/* before 8.6 it calls that out of memory */
+	if (code == AEP_CODE_TOO_LARGE && !transfer->head.ended)
+		return "has more headers than libcurl takes, or longer ones";
+	return NULL;
 }
 
 /* What was in the way of an attempt that did not get as far as to be sent. */
@@ -497,8 +509,8 @@ finish_attempt(AepHttpTransfer *transfer, CURLcode code)
 	exchange->retry_after = Max(retry_after, 0);
 	exchange->reason = transfer->error[0] != '\0' ? transfer->error : curl_easy_strerror(code);
 	exchange->transient = false;
-	if (is_line_too_long(transfer, code))
-		exchange->refusal = "has a header that is longer than libcurl takes";
+	if (exchange->refusal == NULL)
+		exchange->refusal = refusal_of_libcurl(transfer, code);
 
 	if (code == CURLE_OK)
 	{
@@ -508,11 +520,8 @@ finish_attempt(AepHttpTransfer *transfer, CURLcode code)
 	}
 	else if (transfer->too_large || aep_tls_flooded(transfer->connection))
 		exchange->outcome = AEP_HTTP_TOO_LARGE;
-	else if (exchange->refusal != NULL)
-	{
-		exchange->outcome = has_left(exchange) ? AEP_HTTP_REFUSED : AEP_HTTP_NOT_CONNECTED;
-		exchange->obstacle = AEP_HTTP_NO_PROXY; /* nobody else answers before the request left */
-	}
+	else if (exchange->refusal != NULL && has_left(exchange))
+		exchange->outcome = AEP_HTTP_REFUSED;
 	else if (transfer->no_memory || code == CURLE_OUT_OF_MEMORY)
 		exchange->outcome = AEP_HTTP_OUT_OF_MEMORY;
 	else if (has_left(exchange))

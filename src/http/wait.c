@@ -302,6 +302,19 @@ aep_wait_request_begins(int port, AepWaitConnection *connection)
 	}
 }
 
+bool
+aep_wait_idle_stirs(void)
+{
+	for (int fd = 0; fd < socket_slots; fd++)
+	{
+		struct pollfd input = {.fd = fd, .events = POLLIN};
+
+		if (sockets[fd].opened && sockets[fd].wanted == 0 && poll(&input, 1, 0) != 0)
+			return true;
+	}
+	return false;
+}
+
 CURLMcode
 aep_wait_add(CURLM *multi, CURL *easy)
 {

@@ -50,6 +50,12 @@ typedef struct AepWaitConnection
 extern void aep_wait_request_begins(int port, AepWaitConnection *connection);
 
 /*
+ * Whether something has come in on any connection that libcurl waits for nothing
+ * on, or the other end has closed one.
+ */
+extern bool aep_wait_idle_stirs(void);
+
+/*
  * curl_multi_add_handle() and curl_multi_remove_handle(), with signals blocked
  * from the start of a name look-up on.  No throw.
  */

@@ -253,8 +253,7 @@ read_token(AepTokenFetch *fetch)
 		aep_error_from_exchange(&fetch->context, exchange, &fetch->error);
 		return 0;
 	}
-	status = aep_reply_token(exchange->body.data, exchange->body.len, exchange->max_size,
-							 &fetch->token, &life);
+	status = aep_reply_token(exchange->body.data, exchange->body.len, &fetch->token, &life);
 	if (status == AEP_ANSWER_OK)
 		return life;
 	aep_buffer_free(&fetch->token);
@@ -280,6 +279,7 @@ settle(AepTokenFetch *fetch)
 	fetch->exchange = NULL;
 	if (life > 0 && entry != NULL)
 	{
+		aep_buffer_free(&entry->token);
 		copy_token(fetch->token.data, &entry->token);
 		entry->renew_at = fetch->started + life - Min(life / 10, LONGEST_MARGIN);
 		entry->fetched_at = GetCurrentTimestamp();

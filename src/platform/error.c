@@ -78,7 +78,7 @@ failure_detail(const AepErrorContext *context, AepHttpExchange *exchange)
 	if (exchange->outcome == AEP_HTTP_TOO_LARGE)
 		return psprintf("An answer with HTTP status %d began, and passed the limit.",
 						exchange->status);
-	if (exchange->outcome == AEP_HTTP_NOT_CONNECTED && exchange->refusal != NULL)
+	if (exchange->refusal != NULL && exchange->outcome == AEP_HTTP_NOT_CONNECTED)
 		return psprintf("The proxy's answer %s.", exchange->refusal);
 	if (exchange->refusal != NULL)
 		return psprintf("The answer with HTTP status %d %s.", exchange->status, exchange->refusal);
@@ -95,7 +95,7 @@ rule_of_answer(const AepHttpExchange *exchange)
 	static const AepErrorContext asking = {.method = "GET"};
 	AepServiceError service;
 
-	aep_reply_error(exchange->body.data, exchange->body.len, exchange->max_size, NULL, &service);
+	aep_reply_error(exchange->body.data, exchange->body.len, NULL, &service);
 	return aep_error_rule(&asking, exchange, service.raw_code);
 }
 
@@ -135,8 +135,7 @@ aep_error_from_exchange(const AepErrorContext *context, AepHttpExchange *exchang
 	const AepErrorRule *rule;
 
 	if (exchange->outcome == AEP_HTTP_COMPLETE)
-		aep_reply_error(exchange->body.data, exchange->body.len, exchange->max_size,
-						context->secrets, &service);
+		aep_reply_error(exchange->body.data, exchange->body.len, context->secrets, &service);
 	rule = aep_error_rule(context, exchange, service.raw_code);
 
 	error->sqlstate = rule->sqlstate;

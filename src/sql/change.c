@@ -9,6 +9,7 @@
 #include "utils/builtins.h"
 
 #include "compat.h"
+#include "database/encoding.h"
 #include "database/endpoint.h"
 #include "database/hidden_statement.h"
 #include "database/login.h"

@@ -21,7 +21,7 @@
 #include "sql/connection_argument.h"
 
 /* What is longer is no text of a connection, and would not fit into a body six times as long. */
-#define MAX_TEXT (16 * 1024 * 1024)
+#define MAX_TEXT (64 * 1024 * 1024)
 
 /* One reading of them. */
 typedef struct Reader
@@ -278,7 +278,7 @@ check_text(const AepBaseConnection *connection, AepError *problem)
 
 		if (texts[i].value != NULL && strlen(texts[i].value) > MAX_TEXT)
 		{
-			aep_argument_refusal(texts[i].name, "It is longer than 16 MB.", NULL, problem);
+			aep_argument_refusal(texts[i].name, "It is longer than 64 MB.", NULL, problem);
 			return false;
 		}
 		refusal = aep_utf8_refusal(texts[i].value);
