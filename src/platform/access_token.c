@@ -280,6 +280,7 @@ settle(AepTokenFetch *fetch)
 	fetch->exchange = NULL;
 	if (life > 0 && entry != NULL)
 	{
+		aep_buffer_free(&entry->token);
 		copy_token(fetch->token.data, &entry->token);
 		entry->renew_at = fetch->started + life - Min(life / 10, LONGEST_MARGIN);
 		entry->fetched_at = GetCurrentTimestamp();

@@ -19,7 +19,7 @@
 #include "sql/connection_argument.h"
 
 /* What is longer is no text of a connection, and would not fit into a body six times as long. */
-#define MAX_TEXT (16 * 1024 * 1024)
+#define MAX_TEXT (64 * 1024 * 1024)
 
 /* One reading of them. */
 typedef struct Reader
@@ -226,7 +226,7 @@ check_text(const Reader *reader)
 		const char *refusal;
 
 		if (texts[i].value != NULL && strlen(texts[i].value) > MAX_TEXT)
-			return refused(reader, texts[i].name, "It is longer than 16 MB.", NULL);
+			return refused(reader, texts[i].name, "It is longer than 64 MB.", NULL);
 		refusal = aep_utf8_refusal(texts[i].value);
 		if (refusal != NULL)
 		{
