@@ -20,12 +20,13 @@ OBJS = $(patsubst $(srcdir)/%.c,%.o,$(sort $(wildcard $(srcdir)/src/*.c $(srcdir
 DATA = $(patsubst $(srcdir)/%,%,$(wildcard $(srcdir)/sql/aep--*.sql))
 REGRESS = setup options privileges endpoint request
 # made from SQL files, see below
-QUERIES = $(addprefix $(CURDIR)/src/,ingest/checks.inc ingest/relations.inc)
+QUERIES = $(addprefix $(CURDIR)/src/,database/checks.inc ingest/checks.inc ingest/relations.inc \
+	ingest/hba_lines.inc sql/version.inc)
 EXTRA_CLEAN = $(QUERIES)
 
-PG_CPPFLAGS = -I$(srcdir)/src -I$(CURDIR)/src $(shell pkg-config --cflags libcurl libcjson) -DAEP_VERSION='"$(EXTVERSION)"'
+PG_CPPFLAGS = -I$(srcdir)/src -I$(CURDIR)/src $(shell pkg-config --cflags libcurl openssl libcjson) -DAEP_VERSION='"$(EXTVERSION)"'
 PG_CFLAGS = -fvisibility=hidden
-SHLIB_LINK = $(shell pkg-config --libs libcurl libcjson)
+SHLIB_LINK = $(shell pkg-config --libs libcurl openssl libcjson)
 
 # Bitcode is for functions worth inlining into an expression; these wait for a
 # network.
@@ -45,8 +46,11 @@ $(OBJECT_DIRS):
 	mkdir -p $@
 
 # The queries of an SQL file, or of a folder, which is newer when one is gone.
+$(CURDIR)/src/database/checks.inc: $(srcdir)/src/database/checks $(wildcard $(srcdir)/src/database/checks/*.sql)
 $(CURDIR)/src/ingest/checks.inc: $(srcdir)/src/ingest/checks $(wildcard $(srcdir)/src/ingest/checks/*.sql)
 $(CURDIR)/src/ingest/relations.inc: $(srcdir)/src/ingest/relations.sql
+$(CURDIR)/src/ingest/hba_lines.inc: $(srcdir)/src/ingest/hba_lines.sql
+$(CURDIR)/src/sql/version.inc: $(srcdir)/src/sql/version.sql
 $(QUERIES): $(srcdir)/scripts/embed-sql.awk
 	LC_ALL=C awk -f $< $(sort $(filter %.sql,$^)) >$@
 

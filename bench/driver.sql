@@ -2,6 +2,7 @@
 -- https1 (ports), ca_file.
 
 CREATE EXTENSION aep;
+CREATE ROLE acme LOGIN;
 
 -- One server for each protocol and each behaviour of nginx.conf.
 SELECT format('CREATE SERVER %I FOREIGN DATA WRAPPER aep OPTIONS (org_id %L, sandbox %L,'
@@ -26,6 +27,9 @@ SELECT format('ALTER SERVER %I OPTIONS (ADD concurrency %L)', srvname,
 FROM pg_foreign_server
 WHERE srvname ~ '_(slow|flight)\d+$'
 \gexec
+
+-- One that has nothing to do; immutable, it would be called once, by the planner.
+ALTER FUNCTION aep.base_connection_spec VOLATILE;
 
 -- Functions that return the microseconds of each of so many calls, measured
 -- inside the backend.  bench_requests leaves out the network and the answer;
@@ -57,7 +61,7 @@ FROM (VALUES
      $$aep.create_base_connection(description => repeat('d', 260), server => server)$$),
     ('bench_requests',
      $$aep.base_connection_request(description => repeat('d', 260), server => server)$$),
-    ('bench_nothing', 'aep.version()')) drivers (name, called)
+    ('bench_nothing', 'aep.base_connection_spec()')) drivers (name, called)
 \gexec
 
 -- What this backend holds: kB of memory of its own, and descriptors.

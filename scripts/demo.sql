@@ -22,6 +22,7 @@ CREATE SERVER aep FOREIGN DATA WRAPPER aep
 \echo == 3. Say who we are there, and which login Experience Platform will use here.
 \echo ==    Secrets live in the user mapping, never in a function call.
 \set ECHO queries
+CREATE ROLE acme LOGIN PASSWORD 'the database password';
 CREATE USER MAPPING FOR CURRENT_USER SERVER aep
     OPTIONS (api_key 'demo-api-key', access_token 'demo-access-token',
              username 'acme', password 'the database password');

@@ -58,7 +58,11 @@ FROM (VALUES
     ('token_url', 'http://ims.example.com'),
     ('token_url', 'https://user:secret@ims.example.com'),
     ('token_url', 'http://127.0.0.1:8080/ims/token/v3'),
-    ('proxy', 'https://proxy.example.com'),
+    ('base_url', 'https://platform.adobe.io/data/foundation'),
+    ('base_url', 'https://platform.adobe.io/data/foundation/flowservice/'),
+    ('base_url', ' https://platform.adobe.io'),
+    ('base_url', '"https://platform.adobe.io"'),
+    ('proxy', 'https://proxy.example.com:3128'),
     ('proxy', 'http://user:secret@proxy.example.com'),
     ('proxy', 'http://proxy.example.com/path'),
     ('proxy', 'socks5://proxy.example.com'),
@@ -66,8 +70,10 @@ FROM (VALUES
     ('org_id', E'a\r\nX-Evil: 1'),
     ('org_id', E'a\tb'),
     ('org_id', ' a'),
+    ('org_id', '''5C1328435BF324E90A49402A@AdobeOrg'''),
     ('sandbox', E'prod\n'),
     ('sandbox', 'prod '),
+    ('sandbox', 'Production (VA7)'),
     ('sandbox', ''),
     ('advertised_host', '203.0.113.7'),
     ('advertised_host', '2001:db8::7'),
@@ -77,6 +83,27 @@ FROM (VALUES
     ('advertised_host', '[2001:db8::7]'),
     ('advertised_host', 'db1 example'),
     ('advertised_host', 'user@db1.example.com'),
+    ('advertised_host', '127.1'),
+    ('advertised_host', '0177.0.0.1'),
+    ('advertised_host', '203.0.113.07'),
+    ('advertised_host', '2130706433'),
+    ('advertised_host', '0x7f.1'),
+    ('advertised_host', '0x7F000001'),
+    ('advertised_host', '203.0.113.7.'),
+    ('advertised_host', '203.0.113.256'),
+    ('advertised_host', '::ffff:203.0.113.7'),
+    ('advertised_host', '::ffff:cb00:7107'),
+    ('advertised_host', 'fe80::1%eth0'),
+    ('advertised_host', '203.0.113.7%eth0'),
+    ('advertised_host', 'db1..example.com'),
+    ('advertised_host', '.example.com'),
+    ('advertised_host', 'db1.example.com..'),
+    ('advertised_host', '.'),
+    ('advertised_host', 'db1.example.com.'),
+    ('advertised_host', 'db_1.example.com'),
+    ('advertised_host', '1db.example.com'),
+    ('advertised_host', '10.example'),
+    ('advertised_host', 'db1;example.com'),
     ('advertised_port', '1'),
     ('advertised_port', '65535'),
     ('advertised_port', '0'),
@@ -104,8 +131,24 @@ FROM (VALUES
     ('concurrency', '0'),
     ('concurrency', '257'),
     ('ca_file', 'relative.pem'),
-    ('ca_file', '')
+    ('ca_file', ''),
+    ('ca_file', E'/etc/ssl/certs/ca-certificates.crt\n'),
+    ('ca_file', '/etc/ssl/certs/ca-certificates.crt ')
 ) AS v(name, value);
+
+-- As long as names can be, and longer ones, which nothing shows.
+SELECT length(value), pg_temp.try(format('ALTER SERVER aep OPTIONS (SET advertised_host %L)', value))
+FROM (VALUES (rpad('', 253, repeat('a', 62) || '.')), (rpad('', 254, repeat('a', 62) || '.')),
+             (repeat('a', 63) || '.com'), (repeat('a', 64) || '.com'), (repeat('a.', 500000))) AS v(value);
+
+-- What is probably wrong is warned of: it may be right one day, or elsewhere.
+ALTER SERVER aep OPTIONS (SET advertised_host 'db1.example.com');
+ALTER SERVER aep OPTIONS (SET org_id '5C1328435BF324E90A49402A');
+ALTER SERVER aep OPTIONS (SET org_id '5C1328435BF324E90A49402A@AdobeOrg', SET sandbox 'Prod');
+ALTER SERVER aep OPTIONS (SET sandbox 'dev-2', SET token_url 'https://ims-na1.adobelogin.com');
+ALTER SERVER aep OPTIONS (SET token_url 'https://ims.example.com/ims/token/v3', SET proxy 'http://proxy.example.com');
+ALTER SERVER aep OPTIONS (SET proxy 'http://proxy.example.com:3128', SET ca_file '/nonexistent/ca.pem');
+ALTER SERVER aep OPTIONS (SET ca_file '/etc/ssl/certs/ca-certificates.crt');
 
 SELECT name, value, pg_temp.try(format('ALTER USER MAPPING FOR CURRENT_USER SERVER aep OPTIONS (SET %I %L)', name, value))
 FROM (VALUES
@@ -114,12 +157,26 @@ FROM (VALUES
     ('access_token', E'to\rken'),
     ('access_token', E'to\x01ken'),
     ('access_token', ''),
+    ('access_token', 'Bearer eyJhbGciOi'),
+    ('access_token', 'bearer eyJhbGciOi'),
+    ('access_token', '"eyJhbGciOi"'),
+    ('access_token', '{"access_token":"eyJhbGciOi"}'),
+    ('access_token', 'eyJhbGciOi J9'),
     ('client_secret', ''),
+    ('client_secret', E'p8e-secret\n'),
+    ('client_secret', E'p8e-secret\r'),
+    ('client_secret', 'p8e-secret '),
     ('scopes', E'a\nb'),
     ('username', ''),
     ('password', ''),
-    ('password', E'anything "else" \\ is a password\n')
+    ('password', 'anything "else" \ is a password')
 ) AS v(name, value);
+ALTER USER MAPPING FOR CURRENT_USER SERVER aep OPTIONS (SET client_secret '"p8e-secret"');
+ALTER USER MAPPING FOR CURRENT_USER SERVER aep OPTIONS (SET client_secret 'p8e-secret', SET scopes 'openid, AdobeID');
+ALTER USER MAPPING FOR CURRENT_USER SERVER aep OPTIONS (SET scopes 'openid,AdobeID', SET username E'acme\n');
+ALTER USER MAPPING FOR CURRENT_USER SERVER aep OPTIONS (SET username 'acme ');
+ALTER USER MAPPING FOR CURRENT_USER SERVER aep OPTIONS (SET username 'acme', SET password E'xxxx\n');
+ALTER USER MAPPING FOR CURRENT_USER SERVER aep OPTIONS (SET password 'xxxx');
 
 -- Unknown options name the valid ones of that catalog; secrets belong to the mapping.
 SELECT pg_temp.try('CREATE SERVER other FOREIGN DATA WRAPPER aep OPTIONS (org_idd ''x'')');

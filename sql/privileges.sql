@@ -1,6 +1,6 @@
 -- Who may configure, who may call, and who sees a secret.
 \set SHOW_CONTEXT never
-SET client_min_messages = warning;
+SET client_min_messages = error;
 CREATE SERVER aep FOREIGN DATA WRAPPER aep
     OPTIONS (org_id '5C1328435BF324E90A49402A@AdobeOrg', advertised_host 'db1.example.com');
 CREATE USER MAPPING FOR CURRENT_USER SERVER aep
@@ -64,12 +64,24 @@ RESET ROLE;
 -- ca_file makes the server read a file: not for everybody.
 GRANT USAGE ON FOREIGN DATA WRAPPER aep TO regress_aep_owner;
 SET ROLE regress_aep_owner;
-CREATE SERVER mine FOREIGN DATA WRAPPER aep OPTIONS (org_id 'x');
+CREATE SERVER mine FOREIGN DATA WRAPPER aep OPTIONS (org_id '5C1328435BF324E90A49402A@AdobeOrg');
 ALTER SERVER mine OPTIONS (ADD ca_file '/etc/passwd');
 RESET ROLE;
 GRANT pg_read_server_files TO regress_aep_owner;
 SET ROLE regress_aep_owner;
 ALTER SERVER mine OPTIONS (ADD ca_file '/etc/ssl/certs/ca-certificates.crt');
+RESET ROLE;
+
+-- Nor is a proxy that is spoken to in clear, unless it is on this machine.
+SET ROLE regress_aep_owner;
+ALTER SERVER mine OPTIONS (ADD proxy 'http://proxy.example.com:3128');
+ALTER SERVER mine OPTIONS (ADD proxy 'http://127.0.0.1:3128');
+ALTER SERVER mine OPTIONS (SET proxy 'https://proxy.example.com:3129');
+RESET ROLE;
+ALTER SERVER mine OPTIONS (SET proxy 'http://proxy.example.com:3128');
+GRANT pg_execute_server_program TO regress_aep_owner;
+SET ROLE regress_aep_owner;
+ALTER SERVER mine OPTIONS (SET proxy 'http://proxy2.example.com:3128');
 RESET ROLE;
 
 -- Servers that are not there, or not ours.

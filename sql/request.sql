@@ -25,8 +25,16 @@ SELECT r ->> 'name' = format('PostgreSQL %s at db1.example.com:5433', current_da
        r #>> '{auth,params,sslMode}' AS ssl_mode
 FROM aep.base_connection_request(username => 'acme', password => 'xxxx') AS r;
 CREATE USER MAPPING FOR CURRENT_USER SERVER aep OPTIONS (username 'mapped', password 'mapped secret');
-SELECT aep.base_connection_request() #> '{auth,params}' - 'database'::text AS params;
-SELECT aep.base_connection_request(username => 'given') #>> '{auth,params,username}' AS username;
+SELECT (aep.base_connection_request() #> '{auth,params}') - 'database' AS params;
+SELECT aep.base_connection_request(username => 'given', password => 'p') #>> '{auth,params,username}' AS username;
+
+-- The mapping's password belongs to the mapping's username, and to no other.
+SELECT aep.base_connection_request(username => 'mapped') #>> '{auth,params,username}' AS username;
+SELECT aep.base_connection_request(password => 'p') #>> '{auth,params,username}' AS username;
+SELECT aep.base_connection_request(username => 'given');
+ALTER USER MAPPING FOR CURRENT_USER SERVER aep OPTIONS (DROP username);
+SELECT aep.base_connection_request(username => 'mapped');
+SELECT aep.base_connection_request(password => 'p');
 DROP USER MAPPING FOR CURRENT_USER SERVER aep;
 
 -- The password is never shown, whatever it looks like.
@@ -74,6 +82,16 @@ SELECT aep.base_connection_request(username => 'u', password => 'p', database =>
 SELECT aep.base_connection_request(username => 'u', password => 'p', auth_type => NULL);
 SELECT aep.base_connection_request(username => 'u', password => 'p', auth_type => 'kerberos');
 SELECT aep.base_connection_request(username => 'u', password => 'p', server => NULL);
+
+-- What was probably pasted along: a warning, and the value goes as it is.
+SET client_min_messages = warning;
+SELECT aep.base_connection_request(username => E'u\n', password => 'p') #>> '{auth,params,username}' = E'u\n' AS username;
+SELECT aep.base_connection_request(username => 'u', password => 'p ') #>> '{auth,params,password}' AS password;
+SELECT aep.base_connection_request(username => 'u', password => 'p', database => ' d', name => 'Orders ') ->> 'name' = 'Orders ' AS name;
+SELECT aep.base_connection_request(username => 'u', password => 'p', host => 'db.internal') #>> '{auth,params,server}' AS server;
+SET client_min_messages = error;
+SELECT aep.base_connection_request(username => 'u', password => 'p', host => '127.1');
+SELECT aep.base_connection_request(username => 'u', password => 'p', host => repeat('a.', 500000));
 
 -- Values that no connection string can carry safely.
 CREATE FUNCTION pg_temp.try(argument text, value text) RETURNS text LANGUAGE plpgsql AS $$

@@ -1,8 +1,8 @@
 -- The extension installs, and every object says what it is.
 CREATE EXTENSION aep;
 
-SELECT extversion = extension AS same_version, libcurl <> '' AS libcurl, tls <> '' AS tls,
-       cjson <> '' AS cjson, postgresql <> '' AS postgresql
+SELECT extversion = extension AS same_version, extversion = library AS same_library, remedy,
+       libcurl <> '' AS libcurl, tls <> '' AS tls, cjson <> '' AS cjson, postgresql <> '' AS postgresql
 FROM pg_extension, aep.version()
 WHERE extname = 'aep';
 

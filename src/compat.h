@@ -9,6 +9,7 @@
 #include "catalog/pg_database.h"
 #include "catalog/pg_foreign_server.h"
 #include "catalog/pg_namespace.h"
+#include "commands/dbcommands.h"
 #include "fmgr.h"
 #include "storage/latch.h"
 #include "utils/acl.h"
@@ -16,16 +17,11 @@
 #include "utils/memutils.h"
 #include "utils/wait_event.h"
 
-#if PG_VERSION_NUM >= 160000
-#include "nodes/miscnodes.h"
-#endif
 #if PG_VERSION_NUM >= 180000
 #include "storage/waiteventset.h"
 #endif
 #if PG_VERSION_NUM >= 190000
 #include "utils/lsyscache.h" /* get_database_name() */
-#else
-#include "commands/dbcommands.h"
 #endif
 
 #if PG_VERSION_NUM < 150000
@@ -77,6 +73,13 @@ extern char *pg_be_scram_build_secret(const char *password);
 #define aep_may_alter_role(roleid, target) has_createrole_privilege(roleid)
 #endif
 
+/* What a role is granted it has at once: before 16 that is the member's affair. */
+#if PG_VERSION_NUM >= 160000
+#define AEP_WITH_INHERIT " WITH INHERIT TRUE"
+#else
+#define AEP_WITH_INHERIT ""
+#endif
+
 /*
  * A wait-event set that lives until FreeWaitEventSet(): before 17 it belongs
  * to a memory context, since then to a resource owner, or to none.
@@ -109,28 +112,25 @@ aep_push_jsonb(JsonbInState *state, JsonbIteratorToken token, JsonbValue *value)
 #endif
 
 /*
- * Text in the database's encoding as jsonb; false: it is not JSON.  Before 16
- * jsonb_in() cannot say so but by an error of its own, and is asked only after
- * a first reading.  For the files that include common/jsonapi.h first.
+ * For the files that include common/jsonapi.h: a lexer of a text in the
+ * database's encoding, and what the parser's actions return, which since 16 can
+ * say that something went wrong.
  */
 #ifdef JSONAPI_H
-static inline bool
-aep_read_jsonb(char *text, Datum *result)
-{
-#if PG_VERSION_NUM >= 160000
-	ErrorSaveContext context = {T_ErrorSaveContext};
-
-	return DirectInputFunctionCallSafe(jsonb_in, text, InvalidOid, -1, (Node *) &context, result);
+#if PG_VERSION_NUM >= 170000
+#define aep_json_lexer(text, len) \
+	makeJsonLexContextCstringLen(NULL, unconstify(char *, text), len, GetDatabaseEncoding(), true)
 #else
-	JsonLexContext *lex =
-		makeJsonLexContextCstringLen(text, (int) strlen(text), GetDatabaseEncoding(), true);
-
-	if (pg_parse_json(lex, &nullSemAction) != JSON_SUCCESS)
-		return false;
-	*result = DirectFunctionCall1(jsonb_in, CStringGetDatum(text));
-	return true;
+#define aep_json_lexer(text, len) \
+	makeJsonLexContextCstringLen(unconstify(char *, text), (int) (len), GetDatabaseEncoding(), true)
 #endif
-}
+#if PG_VERSION_NUM >= 160000
+#define AEP_JSON_ACTION JsonParseErrorType
+#define AEP_JSON_GO_ON return JSON_SUCCESS
+#else
+#define AEP_JSON_ACTION void
+#define AEP_JSON_GO_ON return
+#endif
 #endif
 
 /* Named wait events for extensions arrived in 17. */
@@ -163,18 +163,21 @@ aep_read_jsonb(char *text, Datum *result)
 #define AEP_HAVE_QUICK_EXIT 1
 #endif
 
+/* Before 7.87 it reads a file of authorities for each connection anew. */
+#if LIBCURL_VERSION_NUM >= 0x075700
+#define AEP_HAVE_CA_CACHE 1
+#endif
+
+/* What is longer than libcurl takes. */
+#if LIBCURL_VERSION_NUM >= 0x080600
+#define AEP_CODE_TOO_LARGE CURLE_TOO_LARGE
+#else
+#define AEP_CODE_TOO_LARGE CURLE_OUT_OF_MEMORY
+#endif
+
 /* Since 8.20 the threads that look up names are the multi handle's. */
 #if LIBCURL_VERSION_NUM >= 0x081400
 #define AEP_HAVE_MULTI_QUICK_EXIT 1
-#endif
-
-/*
- * Before 8.0 it takes what came in on an idle connection for the answer to the
- * next request; since 8.21 or so it looks only once a second whether the other
- * end has closed one (curl pull request 22169).
- */
-#if LIBCURL_VERSION_NUM < 0x080000 || LIBCURL_VERSION_NUM >= 0x081500
-#define AEP_IDLE_MUST_BE_SILENT 1
 #endif
 
 #endif /* LIBCURL_VERSION_NUM */

@@ -188,6 +188,55 @@ SQL
 is(scalar($fake->requests_named('fault:die_kept=1 dying')), 1, 'a POST is sent once');
 like($stderr, qr/ERROR:  08007:/, 'and its outcome is unknown');
 
+# The id may stand in the header Location alone, as the address of what was made.
+my $located = '11111111-2222-4333-8444-55555555abcd';
+my $path = '/data/foundation/flowservice/connections/';
+
+sub located
+{
+	my ($fault, $location, $sql) = @_;
+	my $name = "fault:$fault,location=" . $location =~ s/([^\w.-])/sprintf '%%%02X', ord $1/ger;
+
+	$node->psql(
+		'postgres',
+		"\\set VERBOSITY verbose\n"
+		  . sprintf($sql // '%s', "SELECT id FROM aep.create_base_connection(name => '$name')"),
+		stdout => \$stdout,
+		stderr => \$stderr);
+	return $stdout;
+}
+foreach my $fault ('empty=1', 'noid=1', 'body=%7B%7D')
+{
+	foreach my $location (
+		"$path$located", "https://other.example.com$path$located", "$path$located/",
+		$path . uc($located), "$path$located?x=y#z")
+	{
+		is(located($fault, $location), $located, "$fault, $location");
+	}
+	foreach my $location ('', $path, "${path}not-a-uuid", "/elsewhere/$located", "$located",
+		"$path$located/test", "${path}x$located", substr("$path$located", 0, -1))
+	{
+		is(located($fault, $location), '', "$fault, $location: no id");
+		like($stderr, qr/ERROR:  08P01:/, "$fault, $location: 08P01");
+	}
+}
+like(located('processed=1', "$path$located"), qr/^(?!$located)$uuid$/, 'an id in the body comes first');
+foreach my $fault ('badid=1', 'notjson=1')
+{
+	is(located($fault, "$path$located", 'BEGIN; %s; ROLLBACK'), '', "$fault: no id is returned");
+	like($stderr, qr/ERROR:  08P01:/, "$fault: 08P01");
+	like($stderr, qr/WARNING:.*\n.*DETAIL:  $located \(base connection/, "$fault: but a rollback names the one in Location");
+}
+like(
+	$node->safe_psql('postgres',
+		"SELECT status, body IS NULL FROM aep.request('POST', '/flowservice/connections', body => jsonb_set("
+		  . "aep.base_connection_request(), '{name}', to_jsonb('fault:empty=1,location="
+		  . ($path =~ s/([^\w.-])/sprintf '%%%02X', ord $1/ger) . "$located'::text)))"),
+	qr/^201\|t$/,
+	'aep.request(), too');
+ok( $node->log_contains("LOG:  created object \"/flowservice/connections\" with id $located"),
+	'notes the id of Location');
+
 # The new id is in the log before it is returned.
 my ($id) = split /\|/, $row;
 ok( $node->log_contains(

@@ -1,4 +1,4 @@
-# One test per row of error.c's table, and every shape an error answer has.
+# HTTP statuses, codes of the services and broken exchanges, and every shape an error answer has.
 use strict;
 use warnings;
 

@@ -328,9 +328,17 @@ foreach my $value (
 	fault_fails('notoken=1,expires_in=' . percent(qq{3600,"access_token":$value}),
 		1, $not_understood, qr/DETAIL:  The answer with HTTP status 200 [^"]*(?:"access_token")?\.$/m);
 }
-foreach my $value (qw(none null "3600" 0 -1 0.5 [3600] true NaN 1e))
+foreach my $value (qw(NaN 1e))
 {
 	fault_fails('expires_in=' . percent($value), 1, $not_understood);
+}
+# what does not say how long it lives serves a moment
+foreach my $value (qw(none null "3600" 0 -1 0.5 [3600] true))
+{
+	set_fault('expires_in=' . percent($value));
+	counts_are(run("$call; $call"), 1, 2, "expires_in $value: the token serves");
+	is(run('SELECT expires_at - fetched_at FROM aep.access_token_info()')->{out},
+		'00:01:00', 'for a minute');
 }
 fault_fails('huge=200000', 1, qr/ERROR:  54000: could not fetch an access token/);
 foreach my $value (qw(1e30 1e999))

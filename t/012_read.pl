@@ -116,7 +116,9 @@ is(value("SELECT count(*) FROM aep.connections(server => 'dev')"), 0, 'the sandb
 my @names = (
 	q{it's}, 'comma, "quoted", name', 'one, two', '100%41 sure', 'say "hi"', '"', 'back\\slash', 'x==y',
 	'a=b&c+d;e#f?/', ' blanks ', "line\nbreak", "gr\x{fc}\x{df}e", "\x{1f418} \x{4f60}", '*', 'typed ', 'TYPED');
+run('SET client_min_messages = error'); # some of them look as if pasted
 my %created = map { $_ => create($_) } @names;
+run('RESET client_min_messages');
 foreach my $name (@names)
 {
 	is_deeply(

@@ -121,7 +121,7 @@ is(join(' ', map { $_->{id} // $_->{etag} // () } @{ $result->{rows} }[ 1, 3 .. 
 
 # NULL for a spec, or in it; several dimensions
 $result = run('SELECT jsonb_agg(b) FROM aep.create_base_connections(ARRAY[NULL, '
-	  . "ROW(NULL, NULL, 'all NULL', NULL, NULL, NULL, NULL, NULL, NULL)]::aep.base_connection_spec[]) AS b");
+	  . "ROW('all NULL', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)]::aep.base_connection_spec[]) AS b");
 $result->{rows} = decode_json($result->{out});
 is(outcomes($result), '22004 id', 'NULL is no spec; NULL in a spec is the default');
 is($result->{requests}[0]{body}{auth}{specName}, 'Basic Authentication', 'also for the type');

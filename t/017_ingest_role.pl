@@ -123,7 +123,7 @@ like(
 
 # What is told of it.
 my $status_sql = "SELECT * FROM aep.ingest_role_status() WHERE role_name = 'reader'";
-like(query($status_sql), qr/^$id\|Reader\|aep\|reader\|reader_a\|\|active\|\d{4}-[^|]*\|0$/,
+like(query($status_sql), qr/^$id\|Reader\|aep\|reader\|reader_a\|\|active\|\d{4}-[^|]*\|0\|here$/,
 	'status');
 is( query(
 		"SELECT now() - rotated_at < '1 minute' AND rotated_at <= now() FROM aep.ingest_role_status() WHERE role_name = 'reader'"
@@ -182,12 +182,9 @@ query('ALTER TABLE office.renamed RENAME TO shown');
 
 # What shows before any role is made
 
-query('CREATE ROLE taken; CREATE ROLE mine_a');
+query('CREATE ROLE taken; CREATE ROLE mine_a; CREATE SCHEMA empty; CREATE SEQUENCE empty.numbers');
 my %refused = (
-	'an existing role'     => [ "'taken'", qr/ERROR:  42710: role "taken" already exists/ ],
-	"somebody else's role" => [
-		"'mine', '{shop}'",
-		qr/ERROR:  42710: role "mine_a" already exists\nDETAIL:  It is not a member of "mine"/ ],
+	'an existing role'     => [ "'taken', '{shop}'", qr/ERROR:  42710: role "taken" already exists/ ],
 	'a missing table'      => [ "'early', tables => '{shop.nothing}'", qr/ERROR:  42P01: / ],
 	'a table that is gone' => [
 		"'early', tables => '{999999}'",
@@ -196,22 +193,32 @@ my %refused = (
 	'a missing schema' => [
 		"'early', schemas => '{shop,nowhere}'", qr/ERROR:  3F000: schema "nowhere" does not exist/
 	],
+	'no table' => [
+		"'early'",
+		qr/ERROR:  22023: invalid value for argument "tables"\nDETAIL:  .* there is no table\.\nHINT:  .*default_privileges => true/ ],
+	'empty arrays' => [ "'early', '{}', '{}'", qr/ERROR:  22023: .*"tables"\nDETAIL:  .* there is no table/ ],
+	'a schema without a table' => [
+		"'early', '{empty}'",
+		qr/ERROR:  22023: invalid value for argument "schemas"\nDETAIL:  .* there is no table/ ],
+	'no table, and none to come' => [
+		"'early', default_privileges => true",
+		qr/ERROR:  22023: invalid value for argument "tables"\nDETAIL:  .* there is no table/ ],
 	'a missing server' => [ "'early', server => 'nowhere'", qr/ERROR:  42704: / ],
-	'a long name'     => [ "'" . 'x' x 62 . "'", qr/ERROR:  42622: role name "x{62}" is too long/ ],
-	'a reserved name' => [ "'pg_reader'",        qr/ERROR:  42939: / ],
+	'a long name'     => [ "'" . 'x' x 62 . "', '{shop}'", qr/ERROR:  42622: role name "x{62}" is too long/ ],
+	'a reserved name' => [ "'pg_reader', '{shop}'", qr/ERROR:  42939: / ],
 	'no name'         => [ 'NULL', qr/ERROR:  22004: argument "role_name" must not be null/ ],
 	'an empty name'   => [ "''",   qr/ERROR:  22023: invalid value for argument "role_name"/ ],
 	'no server'       => [ "'early', server => NULL", qr/ERROR:  22004: argument "server"/ ],
 	'no authentication' =>
-	  [ "'early', auth_type => NULL", qr/ERROR:  22004: argument "auth_type"/ ],
+	  [ "'early', '{shop}', auth_type => NULL", qr/ERROR:  22004: argument "auth_type"/ ],
 	'a bad SSL mode' => [
-		"'early', ssl_mode => 'Sometimes'",
+		"'early', '{shop}', ssl_mode => 'Sometimes'",
 		qr/ERROR:  22023: invalid value for argument "ssl_mode"/ ],
 	'a name that no connection string can hold' => [
-		"'ear;ly', auth_type => 'connection_string'",
+		"'ear;ly', '{shop}', auth_type => 'connection_string'",
 		qr/ERROR:  22023: invalid value for argument "username"/ ],
 	'a bad limit' => [
-		"'early', connection_limit => -2",
+		"'early', '{shop}', connection_limit => -2",
 		qr/ERROR:  22023: invalid value for argument "connection_limit"/ ],
 	'a schema NULL' => [
 		"'early', schemas => '{shop,NULL}'",
@@ -224,8 +231,25 @@ my %refused = (
 leaves_nothing($_, "CALL aep.create_ingest_role($refused{$_}[0])", $refused{$_}[1])
   foreach (sort keys %refused);
 my $longest = 'y' x 61;
-create("'$longest'");
+create("'$longest', '{shop}'");
 is(login("${longest}_a", last_password())->{out}, 1, 'the longest name');
+
+create("'patient', '{empty}', default_privileges => true");
+query('CREATE TABLE empty.later AS SELECT 10 AS id');
+is(login('patient_a', last_password(), 'SELECT id FROM empty.later')->{out},
+	10, 'a schema whose tables are yet to come');
+
+# A role of somebody else's that has a login's name: the next letter is free
+create("'mine', '{shop}'");
+is(login('mine_b', last_password(), 'SELECT id FROM shop.orders')->{out},
+	1, "somebody else's role: the next login is used");
+is(query("SELECT rolcanlogin, rolpassword IS NULL FROM pg_authid WHERE rolname = 'mine_a'"),
+	'f|t', "somebody else's role: untouched");
+query('CREATE ROLE many_' . $_) foreach ('a' .. 'z');
+leaves_nothing(
+	'no login is free',
+	"CALL aep.create_ingest_role('many', '{shop}')",
+	qr/ERROR:  22023: invalid value for argument "role_name"\nDETAIL:  Roles of the names of all its logins exist/);
 
 # Where it cannot commit
 

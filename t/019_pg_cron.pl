@@ -109,6 +109,8 @@ my $out = $node->safe_psql('postgres',
 	"CALL aep.create_ingest_role('failing', '{shop}', name => 'fault:on=TEST,result=false,times=1')"
 );
 my ($failing) = $out =~ /^([0-9a-f-]{36})\|/ or die $out;
+$node->safe_psql('postgres', # the fault is of this connection, not of one that tries the login
+	"UPDATE aep.ingest_role SET connection_name = role_name");
 $node->safe_psql('postgres',
 	"DELETE FROM cron.job; SELECT cron.schedule('failing', '\@reboot', \$\$CALL aep.rotate_credentials('$failing')\$\$)"
 );

@@ -3,43 +3,19 @@ use strict;
 use warnings;
 
 use AepTest;
+use Cookbook;
 use File::Basename qw(dirname);
-use IPC::Run;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $cookbook = dirname(__FILE__) . '/../doc/cookbook';
 my $fake = AepTest::start_fake('--record-secrets');
 my $node = AepTest::start_node('main');
 my $uuid = qr/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/;
 
-# Runs a script as its first comment says; returns { status, out, err, and the
-# kinds of the requests that the service got }.
-sub run_script
-{
-	my ($script, $dbname, @arguments) = @_;
-	my $before = $fake->requests;
-	my %run = (out => '', err => '');
-
-	$script = "$cookbook/$script" unless $script =~ m{^/};
-	IPC::Run::run(
-		[ 'psql', '-X', '-At', @arguments, '-f', $script, $node->connstr($dbname) ],
-		'>', \$run{out}, '2>', \$run{err});
-	$run{status} = $? >> 8;
-	$run{kinds} = [ map { $_->{kind} } $fake->requests($before) ];
-	return \%run;
-}
-
-sub succeeds
-{
-	my ($what, $run) = @_;
-
-	is($run->{status}, 0, "$what: succeeds") or diag $run->{err};
-	return;
-}
+use_cookbook($node, $fake);
 
 # None is forgotten here.
-opendir(my $folder, $cookbook) or die "$cookbook: $!";
+opendir(my $folder, cookbook()) or die cookbook() . ": $!";
 is_deeply(
 	[ sort grep { /\.sql$/ } readdir $folder ],
 	[   qw(compare_tables.sql health_check.sql ingest_role.sql register_all_databases.sql
@@ -67,7 +43,16 @@ is_deeply($run->{kinds}, [qw(TOKEN LIST POST)], 'setup: what was sent');
 my $params = ($fake->requests)[-1]{body}{auth}{params};
 is("$params->{username}|$params->{password}|$params->{sslMode}",
 	"aep_reader|$password|Prefer", 'setup: the login');
+is( ($fake->requests)[-1]{body}{name},
+	'PostgreSQL shop at db1.example.com:' . $node->port,
+	'setup: the name holds the address');
 
+# what is not set stays
+delete $ENV{"AEP_$_"} foreach (qw(BASE_URL TOKEN_URL CA_FILE));
+my ($setup) = $run->{out} =~ /^($uuid)\|created$/m;
+$node->safe_psql('shop',
+	"SELECT aep.update_connection('$setup', name => 'Shop', ssl_mode => 'Verify Full')");
+$ENV{AEP_CONNECTION_NAME} = 'Shop';
 $run = run_script('setup.sql', 'shop');
 succeeds('setup again', $run);
 like($run->{out}, qr/^$uuid\|unchanged$/m, 'setup again: unchanged');
@@ -76,9 +61,15 @@ is_deeply($run->{kinds}, [qw(TOKEN LIST)], 'setup again: nothing was changed');
 
 $ENV{AEP_ADVERTISED_HOST} = 'db2.example.com';
 $run = run_script('setup.sql', 'shop');
-succeeds('setup with another host', $run);
-like($run->{out}, qr/^ALTER SERVER$/m, 'setup with another host: one option is set');
-like($run->{out}, qr/^$uuid\|updated$/m, 'setup with another host: updated');
+is($run->{status}, 3, 'setup with another host: the connection may be another server\'s');
+like($run->{err}, qr/ERROR:  base connection "Shop" .* is another database's/, 'setup with another host: says so');
+is_deeply($run->{kinds}, [qw(TOKEN LIST)], 'setup with another host: nothing was changed');
+$run = run_script('setup.sql', 'shop', '-v', 'adopt=true');
+succeeds('setup after a move', $run);
+like($run->{out}, qr/^$setup\|updated$/m, 'setup after a move: updated');
+is( join('|', map { ref $_->{value} ? @{ $_->{value} }{qw(server sslMode)} : () } @{ ($fake->requests)[-1]{body} }),
+	'db2.example.com|Verify Full',
+	'setup after a move: the address, and no weaker TLS');
 
 $ENV{AEP_DB_PASSWORD} = 'another secret';
 $run = run_script('setup.sql', 'shop', '-v', 'replace_credentials=true');
@@ -87,11 +78,23 @@ is_deeply(
 	[ map { ref $_->{value} ? $_->{value}{password} : () } @{ ($fake->requests)[-1]{body} } ],
 	['another secret'],
 	'setup with another password: it was sent');
-unlike(slurp_file($node->logfile), qr/secret/, 'setup: no secret is in the log');
+unlike(
+	slurp_file($node->logfile),
+	qr/"secret"|another secret|demo-client-secret|demo-api-key/,
+	'setup: no secret is in the log');
+
+$ENV{AEP_DB_LOGIN} = 'shop_reader';
+$run = run_script('setup.sql', 'shop');
+like($run->{out}, qr/^$setup\|updated$/m, 'setup with another login: updated');
+delete $ENV{AEP_DB_LOGIN};
+$run = run_script('setup.sql', 'shop');
+like($run->{out}, qr/^$setup\|unchanged$/m, 'setup without one: it stays');
+is($node->safe_psql('shop', "SELECT entity #>> '{auth,params,username}' FROM aep.connection('$setup')"),
+	'shop_reader', 'setup without one: also over there');
 
 delete $ENV{AEP_API_KEY};
 $run = run_script('setup.sql', 'shop');
-is($run->{status}, 3, 'setup without a needed setting fails');
+stops('setup without a needed setting', $run, qr/not set in the environment: AEP_API_KEY\n/);
 
 # register_all_databases.sql
 $node->safe_psql('postgres', $_) foreach ('CREATE DATABASE "Odd ""name"""', 'CREATE DATABASE crm');
@@ -109,7 +112,7 @@ is_deeply($run->{kinds}, [qw(TOKEN LIST)], 'register again: nothing is created')
 
 my $failing = PostgreSQL::Test::Utils::tempdir() . '/register.sql';
 append_to_file($failing,
-	slurp_file("$cookbook/register_all_databases.sql") =~ s/'PostgreSQL %s/'fault:status=500 %s/r);
+	slurp_file(cookbook() . '/register_all_databases.sql') =~ s/'PostgreSQL %s/'fault:status=500 %s/r);
 $node->safe_psql('postgres', 'CREATE DATABASE late');
 $run = run_script($failing, 'shop');
 is($run->{status}, 3, 'register: a failure shows in the exit status');
@@ -119,7 +122,7 @@ like($run->{out}, qr/^fault:.*\|\|58000\|/m, 'register: and in a row');
 $run = run_script('health_check.sql', 'shop', '-q');
 succeeds('health check', $run);
 is($run->{out} . $run->{err}, '', 'health check: silence');
-is_deeply($run->{kinds}, [qw(TOKEN LIST TEST)], 'health check: of three connections one is this database\'s');
+is(scalar(grep { $_ eq 'TEST' } @{ $run->{kinds} }), 1, "health check: not other databases'");
 $node->safe_psql('shop',
 	"SELECT id FROM aep.create_base_connection(name => 'fault:on=TEST,$_')")
   foreach ('result=false closed', 'status=500 broken');
@@ -137,7 +140,7 @@ CREATE TABLE orders (id bigint, customer text, paid text, placed_at timestamptz,
 CREATE TABLE unseen (i integer);
 CREATE TABLE customers ("Id" text);
 SQL
-$run = run_script('compare_tables.sql', 'shop', '-v', 'connection=PostgreSQL shop');
+$run = run_script('compare_tables.sql', 'shop', '-v', 'connection=Shop');
 succeeds('compare', $run);
 is($run->{out} =~ s/.*?\n(?=Experience)//sr, <<'EXPECTED', 'compare: the differences');
 Experience Platform sees, and this database does not have:
@@ -150,6 +153,8 @@ orders|note|text||missing in the platform
 EXPECTED
 $run = run_script('compare_tables.sql', 'shop', '-v', 'connection=nothing');
 is($run->{status}, 3, 'compare: no such connection');
+$run = run_script('compare_tables.sql', 'shop');
+stops('compare without a connection', $run, qr/ERROR:  no connection is named: run it with -v connection=/);
 
 # ingest_role.sql
 $run = run_script('ingest_role.sql', 'shop');
@@ -218,9 +223,8 @@ sub left_of
 }
 my $id = $node->safe_psql('shop', 'SELECT connection_id FROM aep.ingest_role_status()');
 $node->safe_psql('shop', "CALL aep.rotate_credentials('$id')");
-run_recipe('removal', 'README.md', 'SELECT rolname', 'DELETE FROM aep.ingest_role',
-	'329e5074-455d-4094-991e-1012fc41bea0' => $id);
-like($run->{out}, qr/^aep_ingest\naep_ingest_a\naep_ingest_b$/m, 'removal: the roles');
+run_recipe('removal', 'README.md', 'CALL aep.drop_ingest_role', "('aep_ingest')");
+is_deeply($run->{kinds}, [qw(TOKEN DELETE)], 'removal: what was sent');
 is(left_of('aep_ingest'), '0|0|0', 'removal: nothing is left');
 is_deeply([ grep { $_->{id} eq $id } $fake->connections ], [], 'removal: nor over there');
 
@@ -231,22 +235,20 @@ $node->psql('shop',
 );
 is($node->safe_psql('shop', 'SELECT step, connection_id IS NULL FROM aep.ingest_role_status()'),
 	'unknown|t', 'a creation with unknown outcome');
-run_recipe('another beginning', 'doc/troubleshooting.md', 'SELECT aep.delete_connection(id)',
-	'CALL aep.create_ingest_role', "FROM aep.connections(name => 'Invoices')" =>
-	  "FROM aep.connections(name => '$lost')", "name => 'Invoices', ..." => "'{public}'");
+run_recipe('another beginning', 'doc/troubleshooting.md', 'CALL aep.drop_ingest_role',
+	'CALL aep.create_ingest_role', "name => 'Invoices', ..." => "'{public}'");
 is_deeply($run->{kinds}, [qw(TOKEN LIST DELETE POST)], 'another beginning: what was sent');
 is($node->safe_psql('shop', 'SELECT step, active_login FROM aep.ingest_role_status()'),
 	'active|aep_ingest_a', 'another beginning: the state');
 
 # the outcome of a rotation is unknown
-$node->safe_psql('shop', "DELETE FROM aep.ingest_role; DROP OWNED BY aep_ingest, aep_ingest_a; DROP ROLE aep_ingest, aep_ingest_a");
+$node->safe_psql('shop', "CALL aep.drop_ingest_role('aep_ingest')");
 $id = $node->safe_psql('shop',
 	"CALL aep.create_ingest_role('aep_ingest', '{public}', name => 'fault:on=PATCH,notjson=1')") =~ s/\|.*//r;
 $node->psql('shop', "CALL aep.rotate_credentials('$id')");
 is($node->safe_psql('shop', 'SELECT step FROM aep.ingest_role_status()'),
 	'unknown', 'a rotation with unknown outcome');
-run_recipe('removal in doubt', 'README.md', 'SELECT rolname', 'DELETE FROM aep.ingest_role',
-	'329e5074-455d-4094-991e-1012fc41bea0' => $id);
+run_recipe('removal in doubt', 'README.md', 'CALL aep.drop_ingest_role', "('aep_ingest')");
 is(left_of('aep_ingest'), '0|0|0', 'removal in doubt: nothing is left');
 
 done_testing();

@@ -100,6 +100,8 @@ gives("SELECT count(*) > 0 FROM aep.preview_table('$made', " . AepTest::literal(
 gives("SELECT count(*) > 0 FROM aep.compare_table('$made', 'shop.orders', " . AepTest::literal($table) . ')',
 	qr/^t$/, 'EXPLORE');
 gives("SELECT etag FROM aep.update_connection('$made', description => 'changed')", qr/^".+"$/, 'GET PATCH');
+# which asks the table of ingest roles whose login this is
+gives("SELECT etag FROM aep.update_connection('$made', password => 'changed')", qr/^".+"$/, 'GET PATCH');
 gives(q{SELECT count(id) FROM aep.create_base_connections(ARRAY[
 		aep.base_connection_spec(name => 'batch 1'), aep.base_connection_spec(name => 'batch 2')])},
 	qr/^2$/, 'POST POST');
@@ -118,7 +120,7 @@ gives("BEGIN; $ensure", qr/^created$/, 'LIST POST');
 my ($other_pid) = AepTest::run_sql($other, 'SELECT pg_backend_pid()');
 AepTest::begin_sql($other, $ensure);
 $standby->poll_query_until('postgres',
-	"SELECT wait_event = 'advisory' FROM pg_stat_activity WHERE pid = $other_pid")
+	"SELECT wait_event_type = 'Extension' FROM pg_stat_activity WHERE pid = $other_pid")
   or die 'the other session did not wait';
 AepTest::run_sql($session, 'COMMIT');
 is(AepTest::end_sql($other), 'unchanged', 'another session waited for the first');
@@ -157,6 +159,7 @@ sub refused
 refused(q{CALL aep.create_ingest_role('half', tables => '{shop.orders}')});
 refused(q{CALL aep.create_ingest_role('half', tables => '{shop.orders}', server => 'fetching')});
 refused("CALL aep.rotate_credentials('$managed')");
+refused("CALL aep.$_('ingest')") foreach (qw(drop_ingest_role adopt_ingest_role forget_ingest_role));
 is(AepTest::run_sql($session, q{SELECT count(*) FROM pg_roles WHERE rolname LIKE 'half%'}),
 	0, 'no role is made');
 is(AepTest::run_sql($session, q{SELECT step FROM aep.ingest_role_status()}), 'active',
@@ -199,7 +202,15 @@ $session->{err} = '';
 writes('SELECT pg_is_in_recovery()', qr/^f$/);
 writes(q{INSERT INTO made SELECT id FROM aep.create_base_connection(name => 'promoted') RETURNING id},
 	qr/^$uuid$/);
+# its port is another one: that it takes over has to be said
+like(AepTest::run_sql($session, "SELECT binding FROM aep.ingest_role_status(); CALL aep.rotate_credentials('$managed')"),
+	qr/^moved$/, 'the ingest role is bound to the address of the primary');
+like($session->{err}, qr/^ERROR:  55000: .*\nDETAIL:  .* port @{[$primary->port]}, and this one is .* port $port\.\nHINT:  .*CALL aep\.adopt_ingest_role\('ingest'\)/m,
+	'a rotation before it is adopted');
+writes("CALL aep.adopt_ingest_role('ingest')", qr/^$/);
 writes("CALL aep.rotate_credentials('$managed')", qr/^ingest_b\|"/);
+is((grep { $_->{kind} eq 'PATCH' } $fake->requests)[-1]{body}[0]{value}{port}, $port,
+	'the platform is told of the new address');
 writes(q{CALL aep.create_ingest_role('half', tables => '{shop.orders}', server => 'fetching')},
 	qr/^$uuid\|"/);
 writes('SELECT role_name, active_login, step FROM aep.ingest_role_status() ORDER BY role_name',
@@ -263,9 +274,9 @@ foreach my $dbname ('plain', 'custom')
 	my ($status, $out, $err) =
 	  $standby->psql($dbname, 'SELECT * FROM aep.version()', connstr => $as{stranger});
 	like($err, qr/permission denied for schema aep/, "$dbname: it is closed to others");
-	is( $standby->safe_psql($dbname, 'SELECT count(*) FROM aep.ingest_role_status()'),
-		2,
-		"$dbname: the managed logins are known");
+	is( $standby->safe_psql($dbname, 'SELECT role_name, binding FROM aep.ingest_role_status()'),
+		"half|elsewhere\ningest|elsewhere",
+		"$dbname: the managed logins are known, as those of another database");
 }
 
 done_testing();

@@ -26,6 +26,7 @@ my $node = AepTest::start_node('main', 'log_statement = none');
 AepTest::create_server($node, $fake, token_url => $fake->url('ims'));
 $node->safe_psql('postgres', <<'SQL');
 CREATE ROLE app LOGIN NOINHERIT;
+CREATE TABLE readable AS SELECT 1 AS id;
 GRANT USAGE ON SCHEMA aep TO PUBLIC;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA aep TO PUBLIC;
 GRANT USAGE ON FOREIGN SERVER aep TO PUBLIC;
@@ -235,7 +236,7 @@ is(scalar(grep { $_->{kind} eq 'POST' } @requests), 1, 'and get one');
 
 # Procedures that commit on their way keep their backend.
 my $dba = AepTest::open_session($node, 'postgres', $pooled =~ s/user=app/user=$superuser[0]/r);
-like(AepTest::run_sql($dba, q{CALL aep.create_ingest_role('ingest', name => 'managed')}),
+like(AepTest::run_sql($dba, q{CALL aep.create_ingest_role('ingest', tables => '{readable}', name => 'managed')}),
 	qr/^[0-9a-f-]{36}\|"/, 'aep.create_ingest_role()')
   or diag $dba->{err};
 my $id = AepTest::run_sql($dba, 'SELECT connection_id FROM aep.ingest_role_status()');

@@ -83,13 +83,13 @@ my $whole = join "\n", map { slurp_file("$extension/aep--$_.sql") } $steps[0],
 # "next" is the current version and what an update to it does; "careless" has
 # an update that forgets what a fresh install has.
 my $added = <<'SQL';
-CREATE FUNCTION aep.added(OUT extension text, OUT postgresql text, OUT libcurl text, OUT tls text, OUT cjson text)
+CREATE FUNCTION aep.added(server name DEFAULT 'aep', OUT host text, OUT port integer, OUT database text, OUT host_source text)
     LANGUAGE C STABLE PARALLEL SAFE
-    AS 'MODULE_PATHNAME', 'aep_version';
+    AS 'MODULE_PATHNAME', 'aep_endpoint';
 SQL
 my $rest = <<'SQL';
-COMMENT ON FUNCTION aep.added() IS 'Added by an update';
-REVOKE ALL ON FUNCTION aep.added() FROM PUBLIC;
+COMMENT ON FUNCTION aep.added(name) IS 'Added by an update';
+REVOKE ALL ON FUNCTION aep.added(name) FROM PUBLIC;
 ALTER TABLE aep.ingest_role ADD COLUMN note text;
 COMMENT ON FUNCTION aep.version() IS 'Changed by an update';
 SQL
@@ -134,8 +134,8 @@ my %is_there = map { $_ => 1 } @{ catalogs_after(install($current), update('care
 my $missed = join "\n", grep { !$is_there{$_} } @{ $fresh{careless} };
 like($missed, $_, "an update that forgets shows: $_")
   foreach (
-	qr/aep\.added\(\).*volatile s/,
-	qr/aep\.added\(\): privileges \{(\w+)=X\/\g1\},/,
+	qr/aep\.added\(name\).*volatile s/,
+	qr/aep\.added\(name\): privileges \{(\w+)=X\/\g1\},/,
 	qr/function aep\.added\(.*comment 'Added by an update'/,
 	qr/function aep\.version\(.*comment 'Changed by an update'/,
 	qr/aep\.ingest_role\.note: column/);
@@ -182,7 +182,7 @@ is($before, "ingest|ingest_a|active\nt", 'the state of a login, and a view');
 $node->safe_psql('postgres', update('next'));
 is(AepTest::run_sql($session, 'EXECUTE p; SELECT count(f())'), "1\n1", 'after the update, in the same session');
 is(AepTest::run_sql($session, $state), $before, 'state and views are as before');
-is( $node->safe_psql('postgres', 'SELECT extension FROM aep.version()', extra_params => [ '-U', 'caller' ]),
+is( $node->safe_psql('postgres', 'SELECT library FROM aep.version()', extra_params => [ '-U', 'caller' ]),
 	$current, 'privileges too');
 my $id = AepTest::run_sql($session, 'SELECT connection_id FROM aep.ingest_role_status()');
 like(AepTest::run_sql($session, "CALL aep.rotate_credentials('$id')"), qr/^ingest_b\|"/,
@@ -206,6 +206,23 @@ foreach my $symbol (sort keys %symbols)
 	is($session->{err}, '', "the library has $symbol");
 }
 AepTest::close_session($session);
+
+# Library and SQL of different versions: what to do about it leads out.
+my $versions = q{SELECT extension, library, coalesce(remedy, 'none') FROM aep.version()};
+my $reconnect = 'reconnect; if shared_preload_libraries names aep, restart the server';
+is($node->safe_psql('postgres', $versions), "next|$current|$reconnect",
+	'the files are of the version of the SQL: an old library is in memory');
+unlink(glob "$extension/aep--{$current--next,next}.sql");
+is($node->safe_psql('postgres', $versions),
+	"next|$current|install the files of version next, then reconnect",
+	'the files are not of the version of the SQL');
+append_to_file("$extension/aep--former.sql", $whole);
+append_to_file("$extension/aep--former--$current.sql", "SELECT 1;\n");
+$node->safe_psql('postgres', 'CREATE DATABASE former');
+$node->safe_psql('former', install('former'));
+is($node->safe_psql('former', $versions), "former|$current|ALTER EXTENSION aep UPDATE", 'the SQL is old');
+$node->safe_psql('former', 'ALTER EXTENSION aep UPDATE');
+is($node->safe_psql('former', $versions), "$current|$current|none", 'and is not any more');
 
 # What has changed since an older version does not take its arguments for others.
 my %current = map { $_ => 1 } @used;

@@ -203,8 +203,8 @@ sends('a filter', 'SELECT count(*) FROM t WHERE i % 1000 = 0 AND aep.connection_
 AepTest::run_sql($session, "SET $parallel = on");
 sends('a plan that is parallel for nothing', $once, 'POST', qr/^$uuid$/);
 sends('what is safe',
-	'SELECT (aep.base_connection_spec(name => i::text)).name, v.extension FROM aep.version() AS v, t WHERE i = 7',
-	'', qr/^7\|\d/);
+	'SELECT (aep.base_connection_spec(name => i::text)).name FROM t WHERE i = 7',
+	'', qr/^7$/);
 is_deeply(callers(), [$pid], 'the leader makes all calls');
 AepTest::run_sql($session, 'RESET ALL');
 

@@ -67,7 +67,9 @@ my %queries = (
 			WHERE has_table_privilege(rolname, relation, privilege)) AS held(kind, object)
 		WHERE rolname IN ('dba', 'caller', 'nobody', 'ingest', 'ingest_a', 'theirs', 'theirs_a') ORDER BY 1, 2, 3},
 	table => 'SELECT * FROM aep.ingest_role ORDER BY role_name',
-	status => 'SELECT * FROM aep.ingest_role_status() ORDER BY role_name',
+	# but for the binding
+	status => q{SELECT connection_id, connection_name, server, role_name, active_login, idle_login, step, rotated_at, sessions
+		FROM aep.ingest_role_status() ORDER BY role_name},
 	logins => q{SELECT rolname, rolcanlogin, rolinherit, rolconnlimit, rolpassword FROM pg_authid
 		WHERE rolname ~ '^(ingest|theirs)' ORDER BY 1},
 	members => q{SELECT roleid::regrole, member::regrole FROM pg_auth_members WHERE roleid >= 16384 ORDER BY 1, 2});
@@ -138,6 +140,17 @@ sub rotate
 
 	return AepTest::run_sql($session, "CALL aep.rotate_credentials('$id')");
 }
+
+# The new cluster has another identifier: that it takes over is said once.
+my $bindings = 'SELECT role_name, binding FROM aep.ingest_role_status() ORDER BY role_name';
+is($new->safe_psql('postgres', $bindings), "ingest|elsewhere\ntheirs|elsewhere", 'another cluster');
+is(rotate('ingest'), '', 'a rotation before that');
+like(
+	$session->{err},
+	qr/^ERROR:  55000: ingest role "ingest" is not bound to this database\nDETAIL:  .* pg_upgrade\.\nHINT:  .*CALL aep\.adopt_ingest_role\('ingest'\);/m,
+	'a rotation before that: the error');
+AepTest::run_sql($session, "CALL aep.adopt_ingest_role('$_')") foreach (qw(ingest theirs));
+is($new->safe_psql('postgres', $bindings), "ingest|here\ntheirs|here", 'it takes over');
 like(rotate('ingest'), qr/^ingest_b\|"/, 'a rotation') or diag $session->{err};
 
 # Until 15, CREATEROLE was enough to alter any role.

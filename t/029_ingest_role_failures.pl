@@ -52,15 +52,15 @@ leaves_nothing(
 	1);
 leaves_nothing(
 	'HTTP 403',
-	"CALL aep.create_ingest_role('refused', name => 'fault:status=403')",
+	"CALL aep.create_ingest_role('refused', '{shop}', name => 'fault:status=403')",
 	qr/ERROR:  42501: /, 1);
 leaves_nothing(
 	'HTTP 500',
-	"CALL aep.create_ingest_role('refused', name => 'fault:status=500')",
+	"CALL aep.create_ingest_role('refused', '{shop}', name => 'fault:status=500')",
 	qr/ERROR:  58000: /, 1);
 leaves_nothing(
 	'not connected',
-	"CALL aep.create_ingest_role('refused', server => 'refused')",
+	"CALL aep.create_ingest_role('refused', '{shop}', server => 'refused')",
 	qr/ERROR:  08001: /);
 leaves_nothing(
 	'no second token',
@@ -106,6 +106,8 @@ my %meanwhile = (
 	  [ "tables => '{fleeting.goods}'", 'ALTER TABLE fleeting.goods SET SCHEMA office' ],
 	'a table whose schema is dropped' =>
 	  [ "tables => '{office.shown,fleeting.goods}'", 'DROP SCHEMA fleeting CASCADE' ],
+	'a role that gets more' =>
+	  [ "tables => '{fleeting.goods}'", 'GRANT USAGE ON SCHEMA office TO a_role_that_gets_more' ],
 	'a schema that is dropped' => [
 		"schemas => '{shop,fleeting}', default_privileges => true", 'DROP SCHEMA fleeting CASCADE'
 	]);
@@ -125,18 +127,18 @@ foreach my $what (sort keys %meanwhile)
 }
 my $kept = run_meanwhile(
 	"CALL aep.create_ingest_role('changing', tables => '{fleeting.goods}', name => 'fault:status=400', server => 'gated')",
-	'GRANT USAGE ON SCHEMA office TO changing',
-	'a role that gets more');
+	'CREATE TABLE office.theirs (); ALTER TABLE office.theirs OWNER TO changing',
+	'a role that gets a table');
 like(
 	$kept->{err},
-	qr/ERROR:  22023: could not create base connection.*^HINT:  The roles "changing" and "changing_a" could not be dropped again: role "changing" cannot be dropped because some objects depend on it\.$/ms,
-	'a role that gets more: the error');
+	qr/ERROR:  22023: could not create base connection.*^HINT:  The roles "changing" and "changing_a" could not be dropped again: role "changing" owns objects in database "postgres"\. Mend that, then use CALL aep\.drop_ingest_role\('changing'\)\.$/ms,
+	'a role that gets a table: the error');
 is(query("SELECT step, active_login FROM aep.ingest_role WHERE role_name = 'changing'"),
-	'unknown|changing_a', 'a role that gets more: the state stays');
+	'unknown|changing_a', 'a role that gets a table: the state stays');
 is(login('changing_a', last_password(), 'SELECT 1')->{out},
-	1, 'a role that gets more: so do the roles');
-query(  "DROP OWNED BY changing; DROP ROLE changing, changing_a; "
-	  . "DELETE FROM aep.ingest_role WHERE role_name = 'changing'");
+	1, 'a role that gets a table: so do the roles');
+query("DROP TABLE office.theirs; UPDATE aep.ingest_role SET server_name = 'aep' WHERE role_name = 'changing'");
+is(run("CALL aep.drop_ingest_role('changing')")->{err} =~ s/^WARNING.*//sr, '', 'a role that gets a table: the hint leads out');
 my $traces = traces();
 my $early  = run_meanwhile(
 	"CALL aep.create_ingest_role('changing', '{shop}', '{fleeting.goods}', server => 'gated_token')",
@@ -167,7 +169,7 @@ foreach my $what (sort keys %unknown)
 	like($result->{err}, $error, "$what: the error");
 	like(
 		$result->{err},
-		qr/HINT:  .*The roles stay, since Experience Platform may use them\..*aep\.connections\(name/s,
+		qr/HINT:  The roles stay, since Experience Platform may use them: .*CALL aep\.drop_ingest_role\('$role'\) looks for the connection/,
 		"$what: the hint");
 	is( query(
 			"SELECT connection_id IS NULL, active_login, step, rotated_at IS NULL FROM aep.ingest_role_status() WHERE role_name = '$role'"
@@ -176,7 +178,8 @@ foreach my $what (sort keys %unknown)
 		"$what: the state");
 	is(login("${role}_a", last_password(), 'SELECT id FROM shop.orders')->{out},
 		1, "$what: the login works");
-	leaves_nothing("$what: again", "CALL aep.create_ingest_role('$role')", qr/ERROR:  42710: /);
+	leaves_nothing("$what: again", "CALL aep.create_ingest_role('$role', '{shop}')",
+		qr/ERROR:  42710: ingest role "$role" is known already\n.*\nHINT:  CALL aep\.drop_ingest_role\('$role'\)/);
 }
 
 # Interrupted while the answer is awaited
@@ -205,7 +208,8 @@ foreach my $function ('pg_cancel_backend', 'pg_terminate_backend')
 	if ($function eq 'pg_cancel_backend')
 	{
 		AepTest::end_sql($other);
-		like($other->{err}, qr/ERROR:  57014: /, "$function: the error");
+		like($other->{err}, qr/ERROR:  57014: .*\nHINT:  If aep\.ingest_role_status\(\) shows the role with the step "unknown", CALL aep\.drop_ingest_role/,
+			"$function: the error");
 		remember($other->{err});
 		AepTest::close_session($other);
 	}
@@ -228,7 +232,7 @@ leaves_nothing(
 	qr/ERROR:  28000: could not fetch an access token/, 1);
 leaves_nothing(
 	'an incomplete server',
-	"CALL aep.create_ingest_role('early', server => 'incomplete')",
+	"CALL aep.create_ingest_role('early', '{shop}', server => 'incomplete')",
 	qr/ERROR:  HV00J: /);
 unlike(slurp_file($node->logfile), qr/CREATE ROLE early/, 'no role was made for a moment')
   if IngestRole::watches('pgaudit');

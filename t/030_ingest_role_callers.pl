@@ -69,12 +69,12 @@ query('REVOKE ALL ON ALL TABLES IN SCHEMA shop FROM dba; REVOKE ALL ON SCHEMA sh
 
 leaves_nothing(
 	'without CREATEROLE',
-	"CALL aep.create_ingest_role('early')",
+	"CALL aep.create_ingest_role('early', '{shop}')",
 	qr/ERROR:  42501: permission denied to create role/,
 	0, $role_session{plain});
 leaves_nothing(
 	'a superuser as such a role',
-	"SET ROLE plain; CALL aep.create_ingest_role('early'); RESET ROLE",
+	"SET ROLE plain; CALL aep.create_ingest_role('early', '{shop}'); RESET ROLE",
 	qr/ERROR:  42501: permission denied to create role/);
 is(run('SELECT count(*) FROM aep.ingest_role_status()', $role_session{plain})->{out},
 	0, 'without CREATEROLE no status');
@@ -103,11 +103,12 @@ foreach my $sql (
 }
 
 # a check by one who may not see pg_hba_file_rules
-my $grant = (findings($owned, $role_session{dba}))[0];
+my ($grant, @more) = findings($owned, $role_session{dba});
 like(
 	$grant->[0],
 	qr/^could not be checked: pg_catalog\.pg_hba_file_rules\(\)$/,
 	'pg_hba_file_rules: the finding');
+is_deeply(\@more, [], 'pg_hba_file_rules: once, though more than one check needs it');
 like($grant->[1], qr/^GRANT .*pg_hba_file_rules.* TO dba$/, 'pg_hba_file_rules: the remedy');
 is(run($grant->[1])->{err}, '', 'pg_hba_file_rules: the remedy can be executed');
 is_deeply([ findings($owned, $role_session{dba}) ], [], 'pg_hba_file_rules: then it is checked');
@@ -115,14 +116,14 @@ set_hba();
 finds(
 	$owned,
 	qr/^pg_hba\.conf has no line that lets owned_a in/,
-	qr/pg_hba\.conf: host postgres \+owned 0\.0\.0\.0\/0 scram-sha-256$/,
+	qr/pg_hba\.conf: one line for .*: host postgres \+owned <address>\/<bits> scram-sha-256$/,
 	'pg_hba_file_rules: what is found by one who may not know where the file is',
 	$role_session{dba});
 set_hba('host all all 0.0.0.0/0 scram-sha-256', 'host all all nonsense');
 finds(
 	$owned,
 	qr/^line \d+ of pg_hba\.conf is wrong/,
-	qr/pg_hba\.conf: mend line \d+$/,
+	qr/pg_hba\.conf: mend line \d+, then reload$/,
 	'pg_hba_file_rules: nor a wrong line',
 	$role_session{dba});
 set_hba('host all all 0.0.0.0/0 scram-sha-256');

@@ -16,11 +16,15 @@ my $id = create("'reader', '{shop}', ssl_mode => 'Allow'");
 
 # pg_hba.conf has no line for the world outside, but the server listens there
 my $first = set_hba();
-my $line = finds(
-	$id,
-	qr/^pg_hba\.conf has no line that lets reader_a in from outside with a password$/,
-	qr{^\Q@{[$node->data_dir]}\E/pg_hba\.conf: host postgres \+reader 0\.0\.0\.0/0 scram-sha-256$},
-	'pg_hba.conf') =~ s/^.*?: //r;
+my $none = 'pg_hba.conf has no line that lets reader_a in from outside with a password';
+finds_in_hba($id, [$none], 'pg_hba.conf', type => 'host', role => 'reader');
+
+# what is proposed has an address that pg_hba.conf refuses
+set_hba('host postgres +reader <address>/<bits> scram-sha-256');
+is_deeply(
+	[ map { $_->[0] =~ s/:.*//r } findings($id) ],
+	[ $none, "line $first of pg_hba.conf is wrong" ],
+	'the line must be completed');
 
 # what does not match
 set_hba(
@@ -30,13 +34,14 @@ set_hba(
 	'host all all samehost scram-sha-256',
 	'host all all 127.0.0.0/8 md5',
 	'host all all ::1/128 md5',
-	'host all all 0.0.0.0/0 reject',
-	'host all all 0.0.0.0/0 trust',
+	'host all all 127.0.0.1/32 trust',
 	'local all all md5',
+	'host sameuser all 0.0.0.0/0 scram-sha-256',
+	'host samerole all 0.0.0.0/0 scram-sha-256',
 	'host replication all 0.0.0.0/0 scram-sha-256');
-finds($id, qr/^pg_hba\.conf has no line/, qr/./, 'lines for others');
+finds_in_hba($id, [$none], 'lines for others', type => 'host', role => 'reader');
 foreach my $right (
-	$line,
+	'host postgres +reader 20.42.2.0/23 scram-sha-256',
 	'host all all 0.0.0.0/0 scram-sha-256',
 	'host "postgres",elsewhere reader_a 10.0.0.0/8 md5',
 	'hostnossl all +reader all password')
@@ -66,7 +71,7 @@ finds($id, qr/^pg_hba\.conf has no line/, qr/./, 'expressions for others');
 # The first line that fits decides: those that reject are in the way, unless they
 # are about others, about some addresses only, or leave another way in.
 my $good = 'host all all 0.0.0.0/0 scram-sha-256';
-my ($second, $third) = ($first + 1, $first + 2);
+my $second = $first + 1;
 foreach my $closed (
 	[ 'host all all all reject',                     $good ],
 	[ 'host all all 0.0.0.0/0 reject',               $good ],
@@ -77,20 +82,20 @@ foreach my $closed (
 	[ 'host all all ::/0 reject',                    'host all all 2001:db8::/32 md5' ])
 {
 	set_hba(@$closed);
-	finds(
+	finds_in_hba(
 		$id,
-		qr/^line $first of pg_hba\.conf rejects reader_a$/,
-		qr{/pg_hba\.conf: move line $first below line $second$},
-		"$closed->[0], then $closed->[1]");
+		["line $first of pg_hba.conf rejects reader_a"],
+		"$closed->[0], then $closed->[1]",
+		type => 'host', role => 'reader', before => $first);
 	set_hba(reverse @$closed);
 	finds_nothing($id, "$closed->[1], then $closed->[0]");
 }
 set_hba('host all reader_a all reject', 'host all all 0.0.0.0/0 reject', $good, 'host all all all md5');
-is_deeply(
-	[ map { $_->[1] =~ s/.*: //r } findings($id) ],
-	[   "move line $first below line $third",
-		"move line $second below line $third" ],
-	'two lines that reject: each is told');
+finds_in_hba(
+	$id,
+	[ "line $first of pg_hba.conf rejects reader_a", "line $second of pg_hba.conf rejects reader_a" ],
+	'two lines that reject: each is told',
+	type => 'host', role => 'reader', before => $first);
 foreach my $open (
 	'host elsewhere all 0.0.0.0/0 reject',
 	'host all dba 0.0.0.0/0 reject',
@@ -112,13 +117,13 @@ my ($number) = grep { $lines[ $_ - 1 ] =~ /nonsense/ } (1 .. @lines);
 finds(
 	$id,
 	qr/^line $number of pg_hba\.conf is wrong: .+/,
-	qr{/pg_hba\.conf: mend line $number$},
+	qr{/pg_hba\.conf: mend line $number, then reload$},
 	'a wrong line');
 set_hba('hostssl all all 0.0.0.0/0 scram-sha-256');
-is_deeply(
-	[ map { $_->[0] =~ s/\d+/N/r } findings($id) ],
-	[   'pg_hba.conf has no line that lets reader_a in from outside with a password',
-		'line N of pg_hba.conf is wrong: hostssl record cannot match because SSL is disabled' ],
+finds(
+	$id,
+	qr/^line $first of pg_hba\.conf lets reader_a in with SSL only, and ssl is off$/,
+	qr/^ALTER SYSTEM SET ssl = on; with a certificate, then reload$/,
 	'hostssl does not count while ssl is off');
 set_hba('host all all 0.0.0.0/0 scram-sha-256');
 finds_nothing($id, 'the line was mended');
@@ -129,13 +134,12 @@ finds(
 	$required,
 	qr/^ssl is off, and the connection asks for SSL mode Require$/,
 	qr/^ALTER SYSTEM SET ssl = on; with a certificate, then reload$/, 'ssl');
-my $data = $node->data_dir;
-run_command(
-	[   'openssl',  'req',              '-x509', '-newkey',
-		'rsa:2048', '-nodes',           '-subj', '/CN=localhost',
-		'-keyout',  "$data/server.key", '-out',  "$data/server.crt",
-		'-days',    '2',                '-batch' ]);
-query('ALTER SYSTEM SET ssl = on');
+set_hba('hostssl all all 0.0.0.0/0 scram-sha-256');
+finds($required, qr/^ssl is off, /, qr/./, 'hostssl counts for who insists, whether ssl is on or off');
+set_hba('hostnossl all all 0.0.0.0/0 scram-sha-256');
+my ($plaintext) = grep { $_->[0] =~ /pg_hba/ } findings($required);
+like($plaintext->[1], qr/, then reload: hostssl postgres \+with_ssl </, 'nobody who insists is told otherwise');
+turn_ssl_on();
 set_hba('hostssl all all 0.0.0.0/0 scram-sha-256');
 AepTest::close_session($session);
 $session = AepTest::open_session($node);
@@ -164,7 +168,7 @@ foreach my $type (sort keys %lets_in)
 		set_hba("$type all all 0.0.0.0/0 scram-sha-256");
 		finds_nothing($connection{$mode}, "$type and $mode") if $lets{$mode};
 		finds($connection{$mode}, qr/^pg_hba\.conf has no line .* with a password$how$/,
-			qr/pg_hba\.conf: $mends postgres /, "$type and $mode")
+			qr/, then reload: $mends postgres /, "$type and $mode")
 		  if !$lets{$mode};
 
 		# the same with a line that rejects
@@ -177,11 +181,11 @@ foreach my $type (sort keys %lets_in)
 	}
 }
 set_hba();
-finds(
+finds_in_hba(
 	$required,
-	qr/^pg_hba\.conf has no line/,
-	qr/: hostssl postgres \+with_ssl 0\.0\.0\.0\/0 scram-sha-256$/,
-	'with ssl on');
+	['pg_hba.conf has no line that lets with_ssl_a in from outside with a password and SSL'],
+	'with ssl on',
+	type => 'hostssl', role => 'with_ssl');
 
 no_password_is_left(2);
 

@@ -13,7 +13,7 @@ my ($node, $fake) = IngestRole::start();
 
 my $id = create("'reader', '{shop}', name => 'Reader'");
 run("CALL aep.rotate_credentials('$id')");
-create("'writer', auth_type => 'connection_string'");
+create("'writer', '{shop}', auth_type => 'connection_string'");
 my @passwords = Told::passwords($fake);
 
 # What a dump has
@@ -59,6 +59,7 @@ sub hits_in_memory
 }
 my $latin1 = AepTest::create_database($node, 'LATIN1');
 AepTest::create_server($node, $fake, dbname => $latin1);
+$node->safe_psql($_, 'CREATE TABLE readable (id int)') foreach ('postgres', $latin1);
 foreach my $dbname ('postgres', $latin1)
 {
 	foreach my $auth_type ('basic', 'connection_string')
@@ -67,7 +68,7 @@ foreach my $dbname ('postgres', $latin1)
 		my $pid   = AepTest::run_sql($other, 'SELECT pg_backend_pid()');
 		my ($of) =
 		  AepTest::run_sql($other,
-			"CALL aep.create_ingest_role('${dbname}_$auth_type', auth_type => '$auth_type')") =~
+			"CALL aep.create_ingest_role('${dbname}_$auth_type', tables => '{readable}', auth_type => '$auth_type')") =~
 		  /^([^|]+)/;
 
 		foreach my $what ('the first password', 'the next one')

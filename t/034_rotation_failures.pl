@@ -27,53 +27,53 @@ AepTest::create_server($node, $fake, server => 'refused', max_attempts => 1);
 # platform uses, the one after the same call again, the requests of both calls.
 my @failures = split /\n(?! )/, <<'FAILURES' =~ s/^#.*\n//mgr;
 refused; on=PATCH,status=400,times=1; aep; 22023
-    active a: Ab; a; b; GET PATCH; GET PATCH TEST
+    active a: Ab; a; b; GET POST TEST DELETE PATCH; GET POST TEST DELETE PATCH TEST
 forbidden; on=PATCH,status=403,times=1; aep; 42501
-    active a: Ab; a; b; GET PATCH; GET PATCH TEST
+    active a: Ab; a; b; GET POST TEST DELETE PATCH; GET POST TEST DELETE PATCH TEST
 stale; on=PATCH,status=412,times=1; aep; 40001
-    active a: Ab; a; b; GET PATCH; GET PATCH TEST
+    active a: Ab; a; b; GET POST TEST DELETE PATCH; GET POST TEST DELETE PATCH TEST
 busy; on=PATCH,status=503,times=2; aep; 58000
-    unknown a: AB; a; c; GET PATCH PATCH; GET PATCH TEST
+    unknown a: AB; a; c; GET POST TEST DELETE PATCH PATCH; GET POST TEST DELETE PATCH TEST
 throttled; on=PATCH,status=429,times=2; aep; 53400
-    active a: Ab; a; b; GET PATCH PATCH; GET PATCH TEST
+    active a: Ab; a; b; GET POST TEST DELETE PATCH PATCH; GET POST TEST DELETE PATCH TEST
 # the answer was lost: whether it was carried out does not matter, since it yet may be
 lost_done; on=PATCH,close=mid_headers,processed=1,times=1; once; 08007
-    unknown a: AB; b; c; GET PATCH; GET PATCH TEST
+    unknown a: AB; b; c; GET POST TEST DELETE PATCH; GET POST TEST DELETE PATCH TEST
 lost_undone; on=PATCH,close=mid_headers,processed=0,times=1; once; 08007
-    unknown a: AB; a; c; GET PATCH; GET PATCH TEST
+    unknown a: AB; a; c; GET POST TEST DELETE PATCH; GET POST TEST DELETE PATCH TEST
 # one attempt was carried out, and the next one met its etag
 lost_twice; on=PATCH,close=mid_headers,processed=1,times=1; aep; 08007
-    unknown a: AB; b; c; GET PATCH PATCH; GET PATCH TEST
+    unknown a: AB; b; c; GET POST TEST DELETE PATCH PATCH; GET POST TEST DELETE PATCH TEST
 garbled; on=PATCH,notjson=1,times=1; aep; 08P01
-    unknown a: AB; b; c; GET PATCH; GET PATCH TEST
+    unknown a: AB; b; c; GET POST TEST DELETE PATCH; GET POST TEST DELETE PATCH TEST
 reset; on=PATCH,reset=mid_body,times=1; once; 08007
-    unknown a: AB; b; c; GET PATCH; GET PATCH TEST
+    unknown a: AB; b; c; GET POST TEST DELETE PATCH; GET POST TEST DELETE PATCH TEST
 # likewise, though the service said that it failed
 overloaded; on=PATCH,status=503,processed=1,times=1; aep; 08007
-    unknown a: AB; b; c; GET PATCH PATCH; GET PATCH TEST
+    unknown a: AB; b; c; GET POST TEST DELETE PATCH PATCH; GET POST TEST DELETE PATCH TEST
 # service or gateway say that it failed, but it was carried out, or not
 gateway_done; on=PATCH,status=504,processed=1,times=1; once; 58000|08007
-    unknown a: AB; b; c; GET PATCH; GET PATCH TEST
+    unknown a: AB; b; c; GET POST TEST DELETE PATCH; GET POST TEST DELETE PATCH TEST
 gateway_502; on=PATCH,status=502,processed=1,times=1; once; 58000|08007
-    unknown a: AB; b; c; GET PATCH; GET PATCH TEST
+    unknown a: AB; b; c; GET POST TEST DELETE PATCH; GET POST TEST DELETE PATCH TEST
 gateway_undone; on=PATCH,status=504,times=1; once; 58000|08007
-    unknown a: AB; a; c; GET PATCH; GET PATCH TEST
+    unknown a: AB; a; c; GET POST TEST DELETE PATCH; GET POST TEST DELETE PATCH TEST
 broken_done; on=PATCH,status=500,processed=1,times=1; aep; 58000|08007
-    unknown a: AB; b; c; GET PATCH; GET PATCH TEST
+    unknown a: AB; b; c; GET POST TEST DELETE PATCH; GET POST TEST DELETE PATCH TEST
 # the test
 untested; on=TEST,result=false,times=1; aep; 08000
-    rotating a -> b, told: AB; b; b; GET PATCH TEST; TEST
+    rotating a -> b, told: AB; b; b; GET POST TEST DELETE PATCH TEST; GET TEST
 connector; on=TEST,status=400,code=CONNECTOR-1101,message=login%20refused,times=1; aep; 08000
-    rotating a -> b, told: AB; b; b; GET PATCH TEST; TEST
+    rotating a -> b, told: AB; b; b; GET POST TEST DELETE PATCH TEST; GET TEST
 not_asked; on=TEST,result=error,times=1; once; 58000
-    rotating a -> b, told: AB; b; b; GET PATCH TEST; TEST
+    rotating a -> b, told: AB; b; b; GET POST TEST DELETE PATCH TEST; GET TEST
 test_lost; on=TEST,close=mid_headers,times=1; once; 08006
-    rotating a -> b, told: AB; b; b; GET PATCH TEST; TEST
+    rotating a -> b, told: AB; b; b; GET POST TEST DELETE PATCH TEST; GET TEST
 # the first GET
 unread; on=GET,status=404,times=1; aep; 42704
-    active a: A; a; b; GET; GET PATCH TEST
+    active a: A; a; b; GET; GET POST TEST DELETE PATCH TEST
 no_etag; on=GET,noetag=1,times=1; aep; 08P01
-    active a: A; a; b; GET; GET PATCH TEST
+    active a: A; a; b; GET; GET POST TEST DELETE PATCH TEST
 FAILURES
 my ($result, %failed);
 foreach my $failure (@failures)
@@ -95,7 +95,7 @@ foreach my $failure (@failures)
 }
 like(
 	$failed{lost_done}{err},
-	qr/HINT:  Both logins keep working\. Call aep\.rotate_credentials\(\) again\./,
+	qr/HINT:  Both logins keep working\. The same CALL goes on\./,
 	'an unknown outcome: the hint');
 like(
 	$failed{untested}{err},
@@ -111,7 +111,7 @@ my $unlucky = managed('unlucky', 'on=PATCH,close=mid_headers,processed=1,times=2
 run(rotation($unlucky)) foreach (1, 2);
 is(state($unlucky), 'unknown a: ABC', 'two losses: all logins stay');
 told_works($unlucky, 'c', 'two losses');
-again($unlucky, 'd', 'GET PATCH TEST', 'two losses');
+again($unlucky, 'd', 'GET POST TEST DELETE PATCH TEST', 'two losses');
 
 # A loss, then a refusal
 my $refused_later = managed('refused_later', 'on=PATCH,after=1,status=400,times=1', 'once');
@@ -123,7 +123,7 @@ run("SELECT aep.update_connection('$refused_later->{id}', description => 'one PA
 run(rotation($refused_later));
 is(state($refused_later), 'unknown a: ABc', 'a refusal in doubt: it is still in doubt');
 told_works($refused_later, 'a', 'a refusal in doubt');
-again($refused_later, 'c', 'GET PATCH TEST', 'a refusal in doubt');
+again($refused_later, 'c', 'GET POST TEST DELETE PATCH TEST', 'a refusal in doubt');
 
 # An attempt that was lost, then one with a token that is refused: that tells
 # nothing of the first, and the third meets its etag.
@@ -132,16 +132,16 @@ AepTest::create_server(
 	server        => 'expiring',
 	max_attempts  => 2,
 	access_token  => undef,
-	client_secret => 'fault:accept=3',
+	client_secret => 'fault:accept=6',
 	token_url     => $fake->url('ims'));
 my $expiring =
   managed('expiring', 'on=PATCH,close=mid_headers,processed=1,times=1', 'expiring');
 $result = run(rotation($expiring));
-is(kinds($result), 'GET PATCH PATCH TOKEN PATCH', 'lost, then no token: the requests');
+is(kinds($result), 'GET POST TEST DELETE PATCH PATCH TOKEN PATCH', 'lost, then no token: the requests');
 like($result->{err}, qr/^ERROR:  08007: .*HTTP status 412/s, 'lost, then no token: the error');
 is(state($expiring), 'unknown a: AB', 'lost, then no token: the state');
 told_works($expiring, 'b', 'lost, then no token');
-again($expiring, 'c', 'TOKEN GET PATCH TEST', 'lost, then no token');
+again($expiring, 'c', 'TOKEN GET POST TEST DELETE PATCH TEST', 'lost, then no token');
 
 # The same, and no other token is to be had
 AepTest::create_server(
@@ -153,14 +153,14 @@ AepTest::create_server(
 	token_url     => $fake->url('ims'));
 my $unauthorized = managed('unauthorized', 'on=PATCH,status=401,times=1', 'no_second_token');
 $result = run(rotation($unauthorized));
-is(kinds($result), 'GET PATCH TOKEN', 'no second token: the requests');
+is(kinds($result), 'GET POST TEST DELETE PATCH TOKEN', 'no second token: the requests');
 like(
 	$result->{err},
 	qr/^ERROR:  28000: could not fetch an access token/,
 	'no second token: the error');
 is(state($unauthorized), 'active a: Ab', 'no second token: the state');
 told_works($unauthorized, 'a', 'no second token');
-again($unauthorized, 'b', 'TOKEN GET PATCH TEST', 'no second token');
+again($unauthorized, 'b', 'TOKEN GET POST TEST DELETE PATCH TEST', 'no second token');
 
 foreach my $fault ('close=mid_headers', 'status=503')
 {
@@ -172,14 +172,14 @@ foreach my $fault ('close=mid_headers', 'status=503')
 		server        => $role,
 		max_attempts  => 2,
 		access_token  => undef,
-		client_secret => 'fault:accept=3 cut off',
+		client_secret => 'fault:accept=6 cut off',
 		token_url     => $relay->url($fake->url('ims')));
 	my $of     = managed($role, "on=PATCH,$fault,processed=1,times=1", $role);
 	my $former = Told::login($fake, $of->{id});
 	$relay->cut_off;
 	$result = run(rotation($of));
 	$relay->pass_on;
-	is(kinds($result), 'GET PATCH PATCH', "$what: the requests");
+	is(kinds($result), 'GET POST TEST DELETE PATCH PATCH', "$what: the requests");
 	like(
 		$result->{err},
 		qr/^ERROR:  08007: .*: the outcome is unknown\nDETAIL:  .*: could not fetch an access token .*\nHINT:  Both logins keep working\./,
@@ -187,17 +187,27 @@ foreach my $fault ('close=mid_headers', 'status=503')
 	is(state($of), 'unknown a: AB', "$what: the state");
 	told_works($of, 'b', $what);
 	ok(can_log_in($former->{username}, $former->{password}), "$what: so does the former login");
-	again($of, 'c', 'TOKEN GET PATCH TEST', $what);
+	again($of, 'c', 'TOKEN GET POST TEST DELETE PATCH TEST', $what);
 }
+
+# An SSL mode that somebody has set there since is kept, and noted.
+my $stricter = managed('stricter');
+query(  "SELECT status FROM aep.request('PATCH', '/flowservice/connections/$stricter->{id}', "
+	  . q(body => '[{"op": "replace", "path": "/auth/params/sslMode", "value": "Require"}]', )
+	  . "headers => jsonb_build_object('If-Match', \$\$$stricter->{etag}\$\$))");
+$result = run(rotation($stricter));
+like($result->{out}, qr/^stricter_b\|/, 'another SSL mode: rotated') or diag $result->{err};
+is(query("SELECT entity #>> '{auth,params,sslMode}' FROM aep.connection('$stricter->{id}')"), 'Require', 'another SSL mode: kept');
+is($node->safe_psql('postgres', "SELECT ssl_mode FROM aep.ingest_role WHERE role_name = 'stricter'"), 'Require', 'another SSL mode: noted');
 
 # Another address than the one that is known here is not undone.
 my %moved = (
-	server   => [ 'host',          'db2.example.com' ],
-	port     => [ 'port',          '6543' ],
-	database => [ 'database_name', 'elsewhere' ]);
+	server   => [ 'host',     'db2.example.com' ],
+	port     => [ 'port',     '6543' ],
+	database => [ 'database', 'elsewhere' ]);
 foreach my $param (sort keys %moved)
 {
-	my ($column, $value) = @{ $moved{$param} };
+	my ($argument, $value) = @{ $moved{$param} };
 	my $what = "another $param";
 	my $of   = managed("moved_$param");
 
@@ -207,13 +217,13 @@ foreach my $param (sort keys %moved)
 	$result = run(rotation($of));
 	like(
 		$result->{err},
-		qr/^ERROR:  55000: connection $of->{id} has another address in Experience Platform\nDETAIL:  .* database "postgres" at db1\.example\.com, port @{[$node->port]}\.\nHINT:  .*aep\.ingest_role\./,
+		qr/^ERROR:  55000: connection $of->{id} has another address in Experience Platform\nDETAIL:  .* database "postgres" at db1\.example\.com, port @{[$node->port]}\.\nHINT:  .*CALL aep\.adopt_ingest_role\('$of->{role}', host => /,
 		"$what: the error");
 	is(kinds($result), 'GET',         "$what: the requests");
 	is(state($of),     'active a: A', "$what: the state");
 	told_works($of, 'a', $what);
-	query("UPDATE aep.ingest_role SET $column = '$value' WHERE role_name = '$of->{role}'");
-	again($of, 'b', 'GET PATCH TEST', $what);
+	query("CALL aep.adopt_ingest_role('$of->{role}', $argument => '$value')");
+	again($of, 'b', 'GET POST TEST DELETE PATCH TEST', $what);
 	is(Told::login($fake, $of->{id})->{$param}, $value, "$what: it stays");
 }
 
@@ -241,29 +251,29 @@ foreach my $how ('close=mid_headers', 'status=504')
 		{
 			$result = run(rotation($of));
 			like($result->{err}, qr/^ERROR:  40001: /, "$what: the next call meets it");
-			is(kinds($result), 'GET LATE PATCH', "$what: its requests");
+			is(kinds($result), 'GET POST TEST DELETE LATE PATCH', "$what: its requests");
 			is(state($of),     'unknown a: ABc', "$what: its login is given up");
 			told_works($of, 'b', "$what: after");
 		}
-		again($of, 'c', $late == 3 ? 'GET PATCH LATE TEST' : 'GET PATCH TEST', $what);
+		again($of, 'c', $late == 3 ? 'GET POST TEST DELETE PATCH LATE TEST' : 'GET POST TEST DELETE PATCH TEST', $what);
 		query("SELECT id FROM aep.connection('$of->{id}')") if $late == 4;
 		is(scalar(grep { $_->{kind} eq 'LATE' } $fake->requests_named($of->{name})),
 			1, "$what: it was carried out");
 		told_works($of, 'c', "$what: in the end");
-		again($of, 'a', 'GET PATCH TEST', "$what: and on");
+		again($of, 'a', 'GET POST TEST DELETE PATCH TEST', "$what: and on");
 	}
 }
 
 # The same within one call, which tries again: before its second attempt, or after it
 my $retried = managed('retried', 'on=PATCH,close=mid_headers,late=1,times=1');
 $result = run(rotation($retried));
-is(kinds($result), 'GET PATCH LATE PATCH', 'late before the second attempt: the requests');
+is(kinds($result), 'GET POST TEST DELETE PATCH LATE PATCH', 'late before the second attempt: the requests');
 like($result->{err}, qr/^ERROR:  08007: /, 'late before the second attempt: the error');
 is(state($retried), 'unknown a: AB', 'late before the second attempt: the state');
 told_works($retried, 'b', 'late before the second attempt');
-again($retried, 'c', 'GET PATCH TEST', 'late before the second attempt');
+again($retried, 'c', 'GET POST TEST DELETE PATCH TEST', 'late before the second attempt');
 my $overtaken = managed('overtaken', 'on=PATCH,close=mid_headers,late=2,times=1');
-again($overtaken, 'b', 'GET PATCH PATCH LATE TEST', 'late after the second attempt');
+again($overtaken, 'b', 'GET POST TEST DELETE PATCH PATCH LATE TEST', 'late after the second attempt');
 
 # No network: before the GET, and between GET and PATCH
 my $unreachable = managed('unreachable', '', 'refused');
@@ -272,7 +282,7 @@ like(run(rotation($unreachable))->{err}, qr/^ERROR:  08001: /, 'refused at the G
 is(state($unreachable), 'active a: A', 'refused at the GET: the state');
 told_works($unreachable, 'a', 'refused at the GET');
 query("ALTER SERVER refused OPTIONS (SET base_url '@{[$fake->url]}')");
-again($unreachable, 'b', 'GET PATCH TEST', 'refused at the GET');
+again($unreachable, 'b', 'GET POST TEST DELETE PATCH TEST', 'refused at the GET');
 
 my $cut   = managed('cut', '', 'relayed');
 my $other = AepTest::open_session($node);
@@ -288,7 +298,7 @@ like($other->{err}, qr/^ERROR:  08001: /, 'refused at the PATCH: the error');
 is(state($cut), 'active a: Ab', 'refused at the PATCH: the state');
 told_works($cut, 'a', 'refused at the PATCH');
 $relay->pass_on;
-again($cut, 'b', 'GET PATCH TEST', 'refused at the PATCH');
+again($cut, 'b', 'GET POST TEST DELETE PATCH TEST', 'refused at the PATCH');
 
 no_password_is_left(100);
 

@@ -19,8 +19,9 @@ sub stalled
 {
 	my ($what, $fault, $kind, $count, %after) = @_;
 	my $role = 'crash' . @crashing;
-	my $of   = managed($role, $fault, $after{server});
+	my $of   = managed($role, $after{trial} ? '' : $fault, $after{server});
 
+	fail_probe($of, $fault) if $after{trial};
 	query(
 		"UPDATE aep.ingest_role SET step = 'unknown', kept_logins = ' ${role}_b ' WHERE role_name = '$role'; "
 		  . "CREATE ROLE ${role}_b LOGIN PASSWORD 'x' IN ROLE $role")
@@ -52,26 +53,26 @@ sub blocked
 my $stall = 'times=1,stall=before_headers';
 my $delay = 'times=1,delay=2';
 my $before_patch =
-  { state => 'rotating a -> b: AB', used => 'a', next => 'c', kinds => 'GET PATCH TEST' };
+  { state => 'rotating a -> b: AB', used => 'a', next => 'c', kinds => 'GET POST TEST DELETE PATCH TEST' };
 my $after_patch =
-  { state => 'rotating a -> b: AB', used => 'b', next => 'c', kinds => 'GET PATCH TEST' };
-my $at_test = { state => 'rotating a -> b, told: AB', used => 'b', next => 'b', kinds => 'TEST' };
+  { state => 'rotating a -> b: AB', used => 'b', next => 'c', kinds => 'GET POST TEST DELETE PATCH TEST' };
+my $at_test = { state => 'rotating a -> b, told: AB', used => 'b', next => 'b', kinds => 'GET TEST' };
 stalled(
 	'at the first GET', "on=GET,$stall", 'GET', 1,
 	state => 'active a: A',
 	used  => 'a',
 	next  => 'b',
-	kinds => 'GET PATCH TEST');
+	kinds => 'GET POST TEST DELETE PATCH TEST');
 blocked(
 	'before the first commit', "on=GET,$delay", 'GET', 1,
 	state => 'active a: A',
 	used  => 'a',
 	next  => 'b',
-	kinds => 'GET PATCH TEST');
+	kinds => 'GET POST TEST DELETE PATCH TEST');
 stalled('before the PATCH is carried out',
 	"on=PATCH,$stall,processed=0", 'PATCH', 1, %$before_patch);
 stalled('before a gateway lets the PATCH through',
-	"on=PATCH,$stall,late=1", 'PATCH', 1, %$before_patch, kinds => 'LATE GET PATCH TEST');
+	"on=PATCH,$stall,late=1", 'PATCH', 1, %$before_patch, kinds => 'LATE GET POST TEST DELETE PATCH TEST');
 stalled('before the PATCH is answered', "on=PATCH,$stall", 'PATCH', 1, %$after_patch);
 blocked('before the commit after the PATCH', "on=PATCH,$delay", 'PATCH', 1, %$after_patch);
 blocked(
@@ -83,15 +84,34 @@ blocked(
 	server => 'once',
 	%$before_patch);
 blocked('before the commit of a refusal', "on=PATCH,$delay,status=400", 'PATCH', 1, %$before_patch);
-stalled('at the test', "on=TEST,$stall", 'TEST', 1, %$at_test);
-blocked('before the last commit', "on=TEST,$delay", 'TEST', 1, %$at_test);
+
+# the same of the connection that tries the login
+my $whole = 'GET POST TEST DELETE PATCH TEST';
+my $in_trial = { trial => 1, state => 'proving a -> b: AB', used => 'a', next => 'b' };
+stalled('before the trial is made', "on=POST,$stall,processed=0", 'POST', 1, %$in_trial,
+	kinds => "LIST $whole",
+	warning => qr/^WARNING:  01000: base connection ".*" is not in Experience Platform\n/);
+stalled('before the answer to the trial', "on=POST,$stall", 'POST', 1, %$in_trial,
+	kinds => "LIST DELETE $whole");
+blocked('before the commit of the trial', "on=POST,$delay", 'POST', 1, %$in_trial,
+	kinds => "LIST DELETE $whole");
+stalled('while it is tried', "on=TEST,$stall", 'TEST', 1, %$in_trial, kinds => "DELETE $whole");
+stalled('before the trial is deleted',
+	"on=DELETE,$stall,processed=0", 'DELETE', 1, %$in_trial, kinds => "DELETE $whole");
+stalled('when the trial is deleted', "on=DELETE,$stall", 'DELETE', 1, %$in_trial, kinds => "DELETE $whole");
+blocked('before the commit of the proof', "on=DELETE,$delay", 'DELETE', 1, %$in_trial,
+	kinds => "DELETE $whole");
+blocked('before the commit of no proof',
+	"on=TEST,result=false;on=DELETE,$delay", 'DELETE', 1, %$in_trial, kinds => "DELETE $whole");
+stalled('at the test', "on=TEST,$stall", 'TEST', 2, %$at_test);
+blocked('before the last commit', "on=TEST,$delay", 'TEST', 2, %$at_test);
 stalled(
 	'with a third login', "on=PATCH,$stall", 'PATCH', 1,
 	in_doubt => 1,
 	state    => 'rotating a -> c: ABC',
 	used     => 'c',
 	next     => 'd',
-	kinds    => 'GET PATCH TEST');
+	kinds    => 'GET POST TEST DELETE PATCH TEST');
 
 # these meet the fault once more after the crash
 my $twice = $stall =~ s/times=1/times=2/r;
@@ -105,7 +125,7 @@ stalled(
 		state => 'rotating a -> c: ABC',
 		used  => 'c',
 		next  => 'd',
-		kinds => 'GET PATCH TEST' });
+		kinds => 'GET POST TEST DELETE PATCH TEST' });
 stalled('before the PATCH is carried out, twice',
 	"on=PATCH,$twice,processed=0", 'PATCH', 1, %$before_patch,
 	then => {
@@ -113,9 +133,9 @@ stalled('before the PATCH is carried out, twice',
 		state => 'rotating a -> c: ABC',
 		used  => 'a',
 		next  => 'd',
-		kinds => 'GET PATCH TEST' });
+		kinds => 'GET POST TEST DELETE PATCH TEST' });
 stalled('at the test, twice',
-	"on=TEST,$twice", 'TEST', 1, %$at_test, then => { kind => 'TEST', %$at_test });
+	"on=TEST,$twice", 'TEST', 2, %$at_test, then => { kind => 'TEST', %$at_test });
 foreach my $crashing (grep { $_->{blocked} } @crashing)
 {
 	wait_for_lock($crashing->{pid}, $crashing->{what});
@@ -156,8 +176,12 @@ foreach my $crashed (@crashing)
 
 	is(state($of), $crashed->{state}, "$crashed->{what}: the state");
 	told_works($of, $crashed->{used}, $crashed->{what});
-	again($of, $crashed->{next}, $crashed->{kinds}, $crashed->{what}) unless $crashed->{then};
+	fail_probe($of);
+	again($of, $crashed->{next}, $crashed->{kinds}, $crashed->{what}, $crashed->{warning})
+	  unless $crashed->{then};
 }
+is(scalar(grep { $_->{name} =~ /\(login test / } $fake->connections),
+	0, 'no connection that tries a login is left');
 foreach my $role (sort keys %creating)
 {
 	my ($request) = $fake->requests_named($creating{$role}{name});

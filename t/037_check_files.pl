@@ -27,6 +27,7 @@ CREATE TABLE "Sch;""ema"."back\slash" (id int);
 CREATE SCHEMA shop;
 CREATE TABLE shop.orders (id int);
 CREATE TABLE shop.gone (id int);
+CREATE SCHEMA fleeting;
 SQL
 my $session = AepTest::open_session($node);
 
@@ -58,11 +59,20 @@ sub variables
 {
 	my ($id) = @_;
 	my %variables = map { $_ => query("SELECT $_ FROM aep.ingest_role WHERE connection_id = '$id'") }
-	  qw(active_login role_name granted_schemas granted_tables ssl_mode);
+	  qw(active_login role_name granted_schemas granted_tables ssl_mode server_name
+	  bound_system bound_database bound_database_name bound_host bound_port);
 
-	@variables{qw(login role schemas tables)} =
-	  delete @variables{qw(active_login role_name granted_schemas granted_tables)};
+	@variables{qw(login role schemas tables server)} =
+	  delete @variables{qw(active_login role_name granted_schemas granted_tables server_name)};
+	$variables{problem} = query("SELECT port FROM aep.ingest_role WHERE connection_id = '$id'")
+	  ? ''
+	  : 'Its port is not a number from 1 to 65535.';
+	@variables{qw(host_now port_now)} =
+	  query("SELECT 1 FROM pg_foreign_server WHERE srvname = '$variables{server}'")
+	  ? split(/\|/, query("SELECT host, port FROM aep.endpoint('$variables{server}')"))
+	  : ('', 0);
 	$variables{relations} = run_file("$sources/src/ingest/relations.sql", %variables);
+	$variables{lines} = run_file("$sources/src/ingest/hba_lines.sql", %variables);
 	return %variables;
 }
 
@@ -82,8 +92,20 @@ sub finds
 	return;
 }
 
+# The same of one file: that is all that the function finds.
+sub only_finds
+{
+	my ($id, $file, $what) = @_;
+	my $found = run_file("$sources/src/ingest/checks/$file.sql", variables($id));
+
+	isnt($found, '', "$what: $file.sql");
+	is($found, query("SELECT finding, remedy FROM aep.check_ingest_role('$id')"),
+		"$what: psql and the function find the same");
+	return;
+}
+
 my $created = query(
-	q{CALL aep.create_ingest_role('Odd "Role''s', schemas => '{"Sch;\"ema"}', }
+	q{CALL aep.create_ingest_role('Odd "Role''s', schemas => '{"Sch;\"ema",fleeting}', }
 	  . q{tables => '{shop.orders,shop.gone}', ssl_mode => 'Require')});
 my ($id) = $created =~ /^([^|]+)/;
 
@@ -98,14 +120,21 @@ is( query("SELECT unnest('$variables{relations}'::regclass[]) ORDER BY 1"),
 query(<<'SQL');
 ALTER ROLE "Odd ""Role's_a" NOLOGIN NOINHERIT VALID UNTIL '2020-01-01' CONNECTION LIMIT 0;
 REVOKE "Odd ""Role's" FROM "Odd ""Role's_a";
+REVOKE CONNECT ON DATABASE postgres FROM "Odd ""Role's";
+REVOKE USAGE ON SCHEMA shop FROM "Odd ""Role's";
+REVOKE SELECT ON shop.orders FROM "Odd ""Role's";
 ALTER DATABASE postgres CONNECTION LIMIT 1;
 DROP TABLE shop.gone;
+DROP SCHEMA fleeting;
 ALTER TABLE shop.orders ENABLE ROW LEVEL SECURITY;
 CREATE POLICY "all" ON shop.orders AS RESTRICTIVE USING (true);
 SQL
 my $hba = slurp_file($node->data_dir . '/pg_hba.conf');
-$node->append_conf('pg_hba.conf', "host all all nonsense\n");
-finds($id, [ grep { !/^10_/ } map { basename($_) } @files ], 'all but a login that is gone');
+$node->append_conf('pg_hba.conf', "hostnossl all all 10.0.0.0/8 trust\nhost all all nonsense\n");
+finds(
+	$id,
+	[ grep { !/^0\d_|^10_/ } map { basename($_) } @files ],
+	'all but what the row says, and a login that is gone');
 
 # names are as good as numbers, for who has no array at hand
 like(
@@ -118,10 +147,10 @@ like(
 query(q{DROP ROLE "Odd ""Role's_a"});
 finds(
 	$id,
-	[   '10_login_missing.sql', '23_table_missing.sql',
-		'31_hba_wrong.sql',     '32_listen_addresses.sql',
-		'33_ssl_off.sql',       '41_database_full.sql',
-		'42_server_full.sql' ],
+	[   '10_login_missing.sql', '23_schema_missing.sql',
+		'23_table_missing.sql', '31_hba_wrong.sql',
+		'32_listen_addresses.sql', '33_ssl_off.sql',
+		'41_database_full.sql', '42_server_full.sql' ],
 	'a login that is gone');
 
 # nothing is wrong; without an SSL mode, too
@@ -136,6 +165,28 @@ $node->restart;
 $session = AepTest::open_session($node);
 ($id) = query("CALL aep.create_ingest_role('plain', schemas => '{shop}')") =~ /^([^|]+)/;
 finds($id, [], 'nothing');
+
+# but for what the row says, one thing after the other, and back
+foreach my $case (
+	[ '01_row_invalid',        'port = 0',                               "port = @{[$node->port]}" ],
+	[ '02_other_installation', 'bound_system = bound_system - 1',        'bound_system = bound_system + 1' ],
+	[ '02_other_installation', 'bound_database = bound_database::text::int + 1', 'bound_database = bound_database::text::int - 1' ],
+	[ '02_other_installation', 'bound_system = NULL', 'bound_system = (SELECT system_identifier FROM pg_control_system())' ],
+	[ '03_server_missing',     "server_name = 'nowhere'",                "server_name = 'aep'" ],
+	[ '04_database_renamed',   "bound_database_name = 'formerly'",       "bound_database_name = 'postgres'" ],
+	[ '05_address_changed',    "bound_host = 'db0.example.com'",         "bound_host = 'DB1.example.com'" ],
+	[ '05_address_changed',    'bound_port = 1',                         "bound_port = @{[$node->port]}" ])
+{
+	my ($file, $change, $back) = @$case;
+
+	query("UPDATE aep.ingest_role SET $change WHERE connection_id = '$id'");
+	only_finds($id, $file, $change);
+	query("UPDATE aep.ingest_role SET $back WHERE connection_id = '$id'");
+}
+query('ALTER ROLE plain RENAME TO ordinary');
+only_finds($id, '06_role_missing', 'a role that was renamed');
+query('ALTER ROLE ordinary RENAME TO plain');
+finds($id, [], 'nothing again');
 
 # but for one thing
 unlink($node->data_dir . '/pg_hba.conf');

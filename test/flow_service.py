@@ -57,6 +57,7 @@ def add_options(parser):
     add('--secrets-on-get', choices=('omit', 'mask', 'echo'), default='omit')
     add('--delete-status', type=int, choices=(204, 202), default=204)
     add('--delay', type=float, default=0, metavar='SECONDS', help='before each answer')
+    add('--log-in', metavar='HOST', help='a test of a connection really logs in there, with psql')
     add('--explore', metavar='FILE', help='JSON: {"tables": [...], "columns": {path: {...}}}')
 
 

@@ -204,6 +204,9 @@ def test_life_cycle(fake, results):
     shown = fake.call('GET', path)[1]['items'][0]
     results.equal('PATCH: changed', (shown['name'], shown['auth']['params']['sslMode']),
                   ('changed', 'Allow'))
+    bare = [{'op': 'remove', 'path': '/description'}]
+    results.equal('PATCH: remove without a value', code_of(fake.call(
+        'PATCH', path, bare, If_Match=changed['etag'])), 'FLOW-1455-400')
     immutable = [{'op': 'replace', 'path': '/connectionSpec', 'value': SPEC}]
     results.equal('PATCH of the spec', code_of(fake.call(
         'PATCH', path, immutable, If_Match=changed['etag'])), 'FLOW-1414-400')

@@ -1,13 +1,28 @@
 -- compare_tables.sql: where this database, and what Experience Platform sees of
 -- it through one base connection, disagree.
 --
---   psql -X -v connection='PostgreSQL shop' -f compare_tables.sql shop
+--   psql -X -v connection='Orders' -f compare_tables.sql shop
 
 \set ON_ERROR_STOP on
 
--- Stops here if there is no such connection, or more than one.
-SELECT id FROM aep.connections(name => :'connection')
+\if :{?connection}
+\else
+    DO $$ BEGIN RAISE EXCEPTION 'no connection is named: run it with -v connection=...'; END $$;
+\endif
+
+-- Names are not unique, and others' connections may have the same: the one that
+-- is meant leads to this database.
+SELECT min(c.id::text) AS id, count(*) = 1 AS is_found
+FROM aep.connections(name => :'connection') AS c, aep.endpoint() AS here
+WHERE lower(c.entity #>> '{auth,params,server}') = lower(here.host)
+  AND c.entity #>> '{auth,params,port}' = here.port::text
+  AND c.entity #>> '{auth,params,database}' = here.database
 \gset
+\if :is_found
+\else
+    \warn 'connection:' :connection
+    DO $$ BEGIN RAISE EXCEPTION 'not exactly one connection of that name leads to this database'; END $$;
+\endif
 
 -- What it sees, and the table here of that name.
 CREATE TEMP TABLE seen AS

@@ -4,6 +4,10 @@
 --
 --   */30 * * * *  postgres  psql -X -q -v ON_ERROR_STOP=1 -f health_check.sql shop
 --
+-- Whose connection it is says its address: that of aep.endpoint().  So set
+-- advertised_host and advertised_port.  A connection that shows none, as one made
+-- with auth_type connection_string, is tested too.
+--
 -- "failed" means that Experience Platform tried and could not connect: see
 -- pg_hba.conf, the firewall, the password.  "not tested" means that it could
 -- not be asked.  It changes nothing, so it runs on a standby as well.
@@ -27,6 +31,10 @@ BEGIN
                 coalesce(test.message, 'no reason given');
         END IF;
     END LOOP;
+    IF total = 0 THEN
+        RAISE EXCEPTION 'Experience Platform has no enabled connection to database "%"',
+            current_database();
+    END IF;
     IF bad > 0 THEN
         RAISE EXCEPTION '% of % connections do not work', bad, total;
     END IF;

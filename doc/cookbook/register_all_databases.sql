@@ -5,8 +5,10 @@
 --
 -- It runs in the one database that has the server "aep" and a user mapping; the
 -- others need no extension.  The login in that mapping must be able to read in
--- all of them.  A database that Experience Platform knows already is left
--- alone, so the script can be run again, after a failure or from cron.
+-- all of them.  A database that Experience Platform knows already, by the
+-- address of its connection, is left alone, so the script can be run again,
+-- after a failure or from cron.  Where an address is not shown (auth_type
+-- connection_string), the default name stands for it.
 
 \set ON_ERROR_STOP on
 
@@ -27,9 +29,9 @@ FROM aep.create_base_connections(ARRAY(
          SELECT aep.base_connection_spec(name => w.name, database => w.datname)
          FROM wanted AS w
          WHERE NOT EXISTS (SELECT FROM present AS p
-                           WHERE p.name = w.name
-                              OR (p.host = w.host AND p.port = w.port::text
-                                  AND p.datname = w.datname))
+                           WHERE (lower(p.host) = lower(w.host) AND p.port = w.port::text
+                                  AND p.datname = w.datname)
+                              OR (p.host IS NULL AND p.name = w.name))
          ORDER BY w.datname));
 
 SELECT name, id, sqlstate, message FROM registered ORDER BY ordinal;

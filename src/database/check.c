@@ -11,24 +11,30 @@
 
 #include "database/check.h"
 
-static bool
-may_call(const char *function)
+bool
+aep_check_may_run(const AepQuery *query)
 {
 	Oid types[] = {TEXTOID};
-	Datum values[] = {CStringGetTextDatum(function)};
+	Datum values[1];
 	bool is_null;
 
+	if (query->needs == NULL)
+		return true;
+	values[0] = CStringGetTextDatum(query->needs);
 	SPI_execute_with_args("SELECT pg_catalog.has_function_privilege($1, 'EXECUTE')", 1, types,
 						  values, NULL, true, 1);
 	return DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null));
 }
 
-void
+bool
 aep_check_run(const AepQuery *check, const void *parameters, AepFound found, void *data)
 {
+	bool may_run;
+
 	/* a connection of its own is the memory of its own: rows, parameters, texts */
 	SPI_connect();
-	if (check->needs != NULL && !may_call(check->needs))
+	may_run = aep_check_may_run(check);
+	if (!may_run)
 		found(data, psprintf("could not be checked: %s", check->needs),
 			  psprintf("GRANT EXECUTE ON FUNCTION %s TO %s", check->needs,
 					   quote_identifier(GetUserNameFromId(GetUserId(), false))));
@@ -46,4 +52,5 @@ aep_check_run(const AepQuery *check, const void *parameters, AepFound found, voi
 		}
 	}
 	SPI_finish();
+	return may_run;
 }

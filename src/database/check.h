@@ -13,13 +13,16 @@
  */
 typedef void (*AepFound)(void *data, const char *finding, const char *remedy);
 
+/* Whether the caller may call the function that a query needs.  Needs SPI. */
+extern bool aep_check_may_run(const AepQuery *query);
+
 /*
  * Runs a check, whose query has the columns (finding, remedy), and hands over
  * each row; all memory it took is free again afterwards.  If it needs a function
  * that the caller may not call, that is the one finding, with the GRANT as its
- * remedy.
+ * remedy, and false is returned.
  */
-extern void aep_check_run(const AepQuery *check, const void *parameters, AepFound found,
+extern bool aep_check_run(const AepQuery *check, const void *parameters, AepFound found,
 						  void *data);
 
 #endif /* AEP_CHECK_H */

@@ -6,13 +6,20 @@
 
 #include "catalog/namespace.h"
 #include "common/string.h"
+#include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 
 #include "database/encoding.h"
 
-/* Characters that cannot be converted take time each, so large texts can be cancelled. */
-#define SKIPPED_AT_ONCE 10000
+/* Bytes that are converted at once: it takes MAX_CONVERSION_GROWTH times the room. */
+#define MAX_PIECE (64 * 1024)
+
+/* Bytes of a text that a message quotes. */
+#define MAX_QUOTED 120
+
+/* Bytes of a text that are enough to see what kind of characters it has. */
+#define MAX_LOOK 65536
 
 /* Where text is converted only to see whether it can be. */
 #define SCRATCH_SIZE 16384
@@ -93,6 +100,63 @@ aep_to_utf8(const char *text, const char *what)
 	return pg_server_to_any(text, (int) strlen(text), PG_UTF8);
 }
 
+/* What stands for a character that the encoding does not have. */
+#define SUBSTITUTE '?'
+
+static bool
+is_taken_as_it_is(int encoding)
+{
+	return encoding == PG_UTF8 || encoding == PG_SQL_ASCII;
+}
+
+bool
+aep_is_exact(const char *text)
+{
+	return is_taken_as_it_is(GetDatabaseEncoding()) || strchr(text, SUBSTITUTE) == NULL;
+}
+
+/* How much of valid UTF-8 to convert next. */
+static int
+next_piece(const unsigned char *from, size_t left)
+{
+	int len = MAX_PIECE;
+
+	if (left <= MAX_PIECE)
+		return (int) left;
+	/* best before ASCII: to EUC_JIS_2004 some pairs of characters are one */
+	while (len > 0 && IS_HIGHBIT_SET(from[len]))
+		len--;
+	if (len > 0)
+		return len;
+	len = MAX_PIECE;
+	while ((from[len] & 0xc0) == 0x80)
+		len--;
+	return len;
+}
+
+/* Appends a piece as text of the database, converted at a place with the room for it. */
+static void
+append_piece(StringInfo result, Oid proc, const unsigned char *from, int len,
+			 unsigned char *converted, int room)
+{
+	while (len > 0)
+	{
+		int done = pg_do_encoding_conversion_buf(proc, PG_UTF8, GetDatabaseEncoding(),
+												 unconstify(unsigned char *, from), len, converted,
+												 room, true);
+
+		appendStringInfoString(result, (char *) converted);
+		/* it stops at what it cannot map: step over that and go on */
+		if (done < len)
+		{
+			appendStringInfoChar(result, SUBSTITUTE);
+			done += Min(pg_utf_mblen(from + done), len - done);
+		}
+		from += done;
+		len -= done;
+	}
+}
+
 bool
 aep_client_takes(const char *text)
 {
@@ -132,43 +196,61 @@ const char *
 aep_from_utf8(const char *text)
 {
 	const unsigned char *from = (const unsigned char *) text;
-	int left = (int) strlen(text);
+	size_t left = strlen(text);
 	int encoding = GetDatabaseEncoding();
-	unsigned char *out;
-	unsigned char *to;
-	int skipped = 0;
+	int room = (int) Min(left, MAX_PIECE) * MAX_CONVERSION_GROWTH + 1;
+	unsigned char *converted;
+	StringInfoData result;
 	Oid proc;
 
-	if (encoding == PG_UTF8 || encoding == PG_SQL_ASCII)
+	if (is_taken_as_it_is(encoding))
 		return text;
 	proc = FindDefaultConversionProc(PG_UTF8, encoding);
 	if (!OidIsValid(proc))
 		return aep_ascii(text);
 
-	/* the conversion stops at what it cannot map: step over that and go on */
-	out = palloc((Size) left * MAX_CONVERSION_GROWTH + 1);
-	to = out;
-	*to = '\0';
+	converted = palloc(room);
+	initStringInfo(&result);
 	while (left > 0)
 	{
-		int done = pg_do_encoding_conversion_buf(proc, PG_UTF8, encoding,
-												 unconstify(unsigned char *, from), left, to,
-												 left * MAX_CONVERSION_GROWTH + 1, true);
+		int len = next_piece(from, left);
 
-		from += done;
-		left -= done;
-		to += strlen((char *) to);
-		if (left > 0)
-		{
-			int skip = Min(pg_utf_mblen(from), left);
-
-			if (++skipped % SKIPPED_AT_ONCE == 0)
-				CHECK_FOR_INTERRUPTS();
-			from += skip;
-			left -= skip;
-			*to++ = '?';
-			*to = '\0';
-		}
+		CHECK_FOR_INTERRUPTS();
+		append_piece(&result, proc, from, len, converted, room);
+		from += len;
+		left -= len;
 	}
-	return (char *) out;
+	pfree(converted);
+	return result.data;
+}
+
+const char *
+aep_utf8_for_a_look(const char *text)
+{
+	int encoding = GetDatabaseEncoding();
+	int len;
+	unsigned char *utf8;
+	Oid proc;
+
+	if (encoding == PG_UTF8 || encoding == PG_SQL_ASCII || pg_is_ascii(text))
+		return text;
+	proc = FindDefaultConversionProc(encoding, PG_UTF8);
+	if (!OidIsValid(proc))
+		return text;
+	len = pg_encoding_mbcliplen(encoding, text, (int) strnlen(text, 2 * MAX_LOOK), MAX_LOOK);
+	utf8 = palloc0(len * MAX_CONVERSION_GROWTH + 1);
+	(void) pg_do_encoding_conversion_buf(proc, encoding, PG_UTF8,
+										 unconstify(unsigned char *, (const unsigned char *) text),
+										 len, utf8, len * MAX_CONVERSION_GROWTH + 1, true);
+	return (char *) utf8;
+}
+
+const char *
+aep_quotable(const char *text)
+{
+	/* text of a SQL_ASCII database is UTF-8 if it is anything */
+	int encoding = GetDatabaseEncoding() == PG_SQL_ASCII ? PG_UTF8 : GetDatabaseEncoding();
+	int shown = pg_encoding_mbcliplen(encoding, text, (int) strlen(text), MAX_QUOTED);
+
+	return text[shown] == '\0' ? text : psprintf("%.*s...", shown, text);
 }

@@ -14,6 +14,19 @@
 extern const char *aep_to_utf8(const char *text, const char *what);
 
 /*
+ * The same for a look at what kind of characters a text has: never throws for
+ * what it holds, ends before what cannot be converted, and is not longer than
+ * such a look is worth.  Text itself, or a palloc'd copy.
+ */
+extern const char *aep_utf8_for_a_look(const char *text);
+
+/*
+ * A text as a message quotes it: itself if it is short, else its beginning and
+ * "...", palloc'd.
+ */
+extern const char *aep_quotable(const char *text);
+
+/*
  * Why text cannot be sent as UTF-8, as a sentence: a constant, or palloc'd in
  * the current context.  NULL: nothing keeps it from that, or text is NULL.
  */
@@ -28,6 +41,12 @@ extern bool aep_can_be_utf8(const char *text);
  * lost to a conversion error.
  */
 extern const char *aep_from_utf8(const char *text);
+
+/*
+ * Whether text that aep_from_utf8() made can go back as what it was; false also
+ * for one that had a '?' from the beginning.
+ */
+extern bool aep_is_exact(const char *text);
 
 /* Whether the client can be sent the text: a conversion that fails raises an error. */
 extern bool aep_client_takes(const char *text);

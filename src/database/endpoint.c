@@ -4,10 +4,7 @@
  */
 #include "postgres.h"
 
-#include <arpa/inet.h>
 #include <netdb.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "fmgr.h"
@@ -19,84 +16,8 @@
 #include "compat.h"
 #include "database/encoding.h"
 #include "database/endpoint.h"
-
-/* A block of addresses that the public internet does not route. */
-typedef struct UnroutedBlock
-{
-	int family;
-	const char *network;
-	int prefix_bits;
-	const char *kind;
-} UnroutedBlock;
-
-/* RFC 6890 and the RFCs it names; the unspecified addresses as well. */
-static const UnroutedBlock unrouted_blocks[] = {
-	{AF_INET, "127.0.0.0", 8, "a loopback address"},
-	{AF_INET, "0.0.0.0", 8, "not an address of a single host"},
-	{AF_INET, "10.0.0.0", 8, "a private address"},
-	{AF_INET, "172.16.0.0", 12, "a private address"},
-	{AF_INET, "192.168.0.0", 16, "a private address"},
-	{AF_INET, "100.64.0.0", 10, "a private address"},
-	{AF_INET, "169.254.0.0", 16, "a link-local address"},
-	{AF_INET6, "::1", 128, "a loopback address"},
-	{AF_INET6, "::", 128, "not an address of a single host"},
-	{AF_INET6, "fc00::", 7, "a private address"},
-	{AF_INET6, "fe80::", 10, "a link-local address"},
-};
-
-#define LOOPBACK_KIND "a loopback address"
-
-static bool
-same_prefix(const unsigned char *a, const unsigned char *b, int bits)
-{
-	int rest = bits % 8;
-
-	if (memcmp(a, b, bits / 8) != 0)
-		return false;
-	return rest == 0 || (a[bits / 8] >> (8 - rest)) == (b[bits / 8] >> (8 - rest));
-}
-
-/* What keeps others from reaching the host, as a fragment; NULL: nothing known. */
-static const char *
-unreachable_kind(const char *host)
-{
-	static const unsigned char mapped_prefix[12] = {[10] = 0xff, [11] = 0xff};
-	unsigned char address[sizeof(struct in6_addr)];
-	unsigned char network[sizeof(struct in6_addr)];
-	int family = AF_INET6;
-
-	if (inet_pton(AF_INET, host, address) == 1)
-		family = AF_INET;
-	else if (inet_pton(AF_INET6, host, address) != 1)
-	{
-		if (pg_strcasecmp(host, "localhost") == 0)
-			return LOOPBACK_KIND;
-		return strchr(host, '.') == NULL ? "a name without a domain" : NULL;
-	}
-	else if (memcmp(address, mapped_prefix, sizeof(mapped_prefix)) == 0)
-	{
-		memmove(address, address + sizeof(mapped_prefix), 4); /* ::ffff:10.0.0.1 */
-		family = AF_INET;
-	}
-
-	for (int i = 0; i < lengthof(unrouted_blocks); i++)
-	{
-		const UnroutedBlock *block = &unrouted_blocks[i];
-
-		if (block->family == family && inet_pton(family, block->network, network) == 1 &&
-			same_prefix(address, network, block->prefix_bits))
-			return block->kind;
-	}
-	return NULL;
-}
-
-static bool
-is_loopback(const char *host)
-{
-	const char *kind = unreachable_kind(host);
-
-	return kind != NULL && strcmp(kind, LOOPBACK_KIND) == 0;
-}
+#include "database/host.h"
+#include "http/url.h"
 
 /*
  * The server's address in this session, if it came over TCP and not loopback.
@@ -115,7 +36,7 @@ session_host(void)
 	if (call->isnull)
 		return NULL;
 	host = DatumGetCString(DirectFunctionCall1(inet_out, address));
-	return is_loopback(host) ? NULL : host;
+	return aep_host_is_loopback(host) ? NULL : host;
 }
 
 /* The address of listen_addresses, if that is a single concrete one. */
@@ -131,7 +52,7 @@ listen_host(void)
 	only = linitial(addresses);
 	if (strcmp(only, "*") == 0 || strcmp(only, "0.0.0.0") == 0 || strcmp(only, "::") == 0)
 		return NULL;
-	return is_loopback(only) ? NULL : only;
+	return aep_host_is_loopback(only) ? NULL : only;
 }
 
 static const char *
@@ -146,15 +67,16 @@ machine_host(void)
 	return pstrdup(host);
 }
 
-void
-aep_endpoint_get(const AepServer *server, AepEndpoint *endpoint)
+/* The first host that is known; the session's only if it is asked for. */
+static void
+find_endpoint(const AepServer *server, bool of_session, AepEndpoint *endpoint)
 {
 	endpoint->port = server->advertised_port != 0 ? server->advertised_port : PostPortNumber;
 	endpoint->database = get_database_name(MyDatabaseId);
 
 	endpoint->host_source = "advertised_host";
 	endpoint->host = server->advertised_host;
-	if (endpoint->host == NULL)
+	if (endpoint->host == NULL && of_session)
 	{
 		endpoint->host_source = "session";
 		endpoint->host = session_host();
@@ -171,36 +93,57 @@ aep_endpoint_get(const AepServer *server, AepEndpoint *endpoint)
 	}
 }
 
-void
-aep_endpoint_warn_unreachable(const char *host)
+bool
+aep_endpoint_is_own(const AepServer *server, const char *host, int port)
 {
-	const char *kind = unreachable_kind(host);
+	AepEndpoint endpoint;
 
-	if (kind != NULL)
-		ereport(WARNING,
-				(errmsg("Experience Platform cannot reach this database at \"%s\"",
-						aep_for_client(host)),
-				 errdetail("That is %s, and Experience Platform connects from outside.", kind),
-				 errhint("Set the server option advertised_host to a public name or address.")));
+	aep_endpoint_get(server, &endpoint);
+	return port == endpoint.port && pg_strcasecmp(host, endpoint.host) == 0;
 }
 
-const char *
-aep_endpoint_host_refusal(const char *host)
+void
+aep_endpoint_get(const AepServer *server, AepEndpoint *endpoint)
 {
-	struct in6_addr ipv6;
+	find_endpoint(server, true, endpoint);
+}
 
-	if (host[0] == '\0')
-		return "It must not be empty.";
-	for (const char *c = host; *c != '\0'; c++)
+void
+aep_endpoint_get_lasting(const AepServer *server, AepEndpoint *endpoint)
+{
+	find_endpoint(server, false, endpoint);
+}
+
+void
+aep_endpoint_warn_unreachable(const AepServer *server, const char *host)
+{
+	AepSuspicion suspicion;
+
+	if (aep_endpoint_suspect(server, host, &suspicion))
+		aep_suspicion_raise(&suspicion);
+}
+
+bool
+aep_endpoint_suspect(const AepServer *server, const char *host, AepSuspicion *suspicion)
+{
+	AepObjection why;
+	const char *obstacle;
+
+	suspicion->message =
+		psprintf("Experience Platform cannot reach this database at \"%s\"", aep_quotable(host));
+	suspicion->why.hint = "Set the server option advertised_host to a public name or address.";
+	/* only of what was found, not given */
+	if (aep_value_refused(AEP_VALUE_HOST, host, &why))
 	{
-		if ((unsigned char) *c <= ' ' || *c == 0x7f)
-			return "It must not hold blanks or control characters.";
+		suspicion->why.detail = why.detail;
+		return true;
 	}
-	if (strstr(host, "://") != NULL)
-		return "It must be a host name or address, not a URL.";
-	if (strpbrk(host, "/@?#") != NULL)
-		return "It must be a host name or address, nothing more.";
-	if (strpbrk(host, "[]:") != NULL && inet_pton(AF_INET6, host, &ipv6) != 1)
-		return "It must be a host name or address, an IPv6 one without brackets, and no port.";
-	return NULL;
+	obstacle = aep_host_obstacle(host);
+	/* then the platform is a program on this machine */
+	if (obstacle == NULL ||
+		(aep_host_is_loopback(host) && aep_http_url_is_loopback(server->base_url)))
+		return false;
+	suspicion->why.detail =
+		psprintf("That is %s, and Experience Platform connects from outside.", obstacle);
+	return true;
 }

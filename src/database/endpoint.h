@@ -6,6 +6,7 @@
 #define AEP_ENDPOINT_H
 
 #include "database/server.h"
+#include "database/value.h"
 
 typedef struct AepEndpoint
 {
@@ -22,14 +23,22 @@ typedef struct AepEndpoint
  */
 extern void aep_endpoint_get(const AepServer *server, AepEndpoint *endpoint);
 
-/*
- * Raises a WARNING if Experience Platform, which connects from outside, cannot
- * reach the host: loopback, link-local and private addresses, a name without a
- * dot.  Only a warning, since tunnels exist.
- */
-extern void aep_endpoint_warn_unreachable(const char *host);
+/* Whether host and port are those that aep_endpoint_get() finds. */
+extern bool aep_endpoint_is_own(const AepServer *server, const char *host, int port);
 
-/* Why a text cannot be a host, as a sentence for an error detail; NULL if it can. */
-extern const char *aep_endpoint_host_refusal(const char *host);
+/* The same in every session: not by how this one came in. */
+extern void aep_endpoint_get_lasting(const AepServer *server, AepEndpoint *endpoint);
+
+/*
+ * Whether Experience Platform, which connects from outside, cannot reach the
+ * host: loopback, link-local and private addresses, names that are known inside
+ * only.  No more than suspect, since tunnels exist; and a loopback address is
+ * right for a platform that is on this machine itself, by the server's base_url.
+ */
+extern bool aep_endpoint_suspect(const AepServer *server, const char *host,
+								 AepSuspicion *suspicion);
+
+/* Raises a WARNING of it. */
+extern void aep_endpoint_warn_unreachable(const AepServer *server, const char *host);
 
 #endif /* AEP_ENDPOINT_H */

@@ -14,205 +14,85 @@
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
-#include "utils/guc.h"
+#include "utils/builtins.h"
 
 #include "compat.h"
-#include "database/endpoint.h"
 #include "database/hidden_statement.h"
 #include "database/option.h"
-#include "http/http.h"
+#include "database/value.h"
 #include "http/url.h"
 
-typedef struct Option Option;
-
-/* Checks a value and stores it at target, where the row's member points. */
-typedef void (*OptionParser)(const Option *option, const char *value, void *target);
-
-struct Option
+typedef struct Option
 {
 	const char *name;
 	Oid catalog;
-	OptionParser parse;
+	AepValueKind kind;
 	size_t member;			   /* of AepServer */
 	const char *default_value; /* NULL: none */
 	bool secret;
-	Oid needs_role; /* only its members may set it; InvalidOid: anyone */
-};
+	/* only its members may set it, unless the value is harmless; InvalidOid: anyone may */
+	Oid needs_role;
+	bool (*is_harmless)(const char *value);
+} Option;
 
-static void parse_header_value(const Option *option, const char *value, void *target);
-static void parse_text(const Option *option, const char *value, void *target);
-static void parse_url(const Option *option, const char *value, void *target);
-static void parse_proxy(const Option *option, const char *value, void *target);
-static void parse_path(const Option *option, const char *value, void *target);
-static void parse_host(const Option *option, const char *value, void *target);
-static void parse_port(const Option *option, const char *value, void *target);
-static void parse_duration(const Option *option, const char *value, void *target);
-static void parse_size(const Option *option, const char *value, void *target);
-static void parse_attempts(const Option *option, const char *value, void *target);
-static void parse_concurrency(const Option *option, const char *value, void *target);
+/* Then a request does not go where base_url could not send it. */
+static bool
+proxy_is_harmless(const char *value)
+{
+	return aep_http_url_refusal(value) == NULL;
+}
 
-#define SERVER(name, parse, member, default_value, needs_role)                                   \
-	{                                                                                            \
-		name, ForeignServerRelationId, parse, offsetof(AepServer, member), default_value, false, \
-			needs_role                                                                           \
+#define SERVER(name, kind, member, default_value)                                       \
+	{                                                                                   \
+		name, ForeignServerRelationId, kind, offsetof(AepServer, member), default_value \
 	}
-#define MAPPING(name, parse, member, secret)                                                      \
-	{                                                                                             \
-		name, UserMappingRelationId, parse, offsetof(AepServer, member), NULL, secret, InvalidOid \
+#define GUARDED(name, kind, member, role, is_harmless)                                       \
+	{                                                                                        \
+		name, ForeignServerRelationId, kind, offsetof(AepServer, member), NULL, false, role, \
+			is_harmless                                                                      \
+	}
+#define MAPPING(name, kind, member, secret)                                          \
+	{                                                                                \
+		name, UserMappingRelationId, kind, offsetof(AepServer, member), NULL, secret \
 	}
 
 static const Option options[] = {
-	SERVER("org_id", parse_header_value, org_id, NULL, InvalidOid),
-	SERVER("sandbox", parse_header_value, sandbox, "prod", InvalidOid),
-	SERVER("base_url", parse_url, base_url, "https://platform.adobe.io", InvalidOid),
-	SERVER("token_url", parse_url, token_url, "https://ims-na1.adobelogin.com/ims/token/v3",
-		   InvalidOid),
-	SERVER("advertised_host", parse_host, advertised_host, NULL, InvalidOid),
-	SERVER("advertised_port", parse_port, advertised_port, NULL, InvalidOid),
-	SERVER("connect_timeout", parse_duration, limits.connect_timeout, "10s", InvalidOid),
-	SERVER("request_timeout", parse_duration, limits.request_timeout, "60s", InvalidOid),
-	SERVER("max_attempts", parse_attempts, limits.max_attempts, "4", InvalidOid),
-	SERVER("max_response_size", parse_size, limits.max_response_size, "64MB", InvalidOid),
-	SERVER("concurrency", parse_concurrency, concurrency, "16", InvalidOid),
-	SERVER("ca_file", parse_path, limits.ca_file, NULL, ROLE_PG_READ_SERVER_FILES),
-	SERVER("proxy", parse_proxy, limits.proxy, NULL, InvalidOid),
-	MAPPING("api_key", parse_header_value, api_key, true),
-	MAPPING("access_token", parse_header_value, access_token, true),
-	MAPPING("client_secret", parse_text, client_secret, true),
-	MAPPING("scopes", parse_header_value, scopes, false),
-	MAPPING("username", parse_text, username, false),
-	MAPPING("password", parse_text, password, true),
+	SERVER("org_id", AEP_VALUE_ORG_ID, org_id, NULL),
+	SERVER("sandbox", AEP_VALUE_SANDBOX, sandbox, "prod"),
+	SERVER("base_url", AEP_VALUE_BASE_URL, base_url, "https://platform.adobe.io"),
+	SERVER("token_url", AEP_VALUE_TOKEN_URL, token_url,
+		   "https://ims-na1.adobelogin.com/ims/token/v3"),
+	SERVER("advertised_host", AEP_VALUE_HOST, advertised_host, NULL),
+	SERVER("advertised_port", AEP_VALUE_PORT, advertised_port, NULL),
+	SERVER("connect_timeout", AEP_VALUE_DURATION, limits.connect_timeout, "10s"),
+	SERVER("request_timeout", AEP_VALUE_DURATION, limits.request_timeout, "60s"),
+	SERVER("max_attempts", AEP_VALUE_ATTEMPTS, limits.max_attempts, "4"),
+	SERVER("max_response_size", AEP_VALUE_SIZE, limits.max_response_size, "64MB"),
+	SERVER("concurrency", AEP_VALUE_CONCURRENCY, concurrency, "16"),
+	/* makes the server read a file */
+	GUARDED("ca_file", AEP_VALUE_CA_FILE, limits.ca_file, ROLE_PG_READ_SERVER_FILES, NULL),
+	/* makes it speak in clear to any host; of the predefined roles, that one can too */
+	GUARDED("proxy", AEP_VALUE_PROXY, limits.proxy, ROLE_PG_EXECUTE_SERVER_PROGRAM,
+			proxy_is_harmless),
+	MAPPING("api_key", AEP_VALUE_API_KEY, api_key, true),
+	MAPPING("access_token", AEP_VALUE_ACCESS_TOKEN, access_token, true),
+	MAPPING("client_secret", AEP_VALUE_CLIENT_SECRET, client_secret, true),
+	MAPPING("scopes", AEP_VALUE_SCOPES, scopes, false),
+	MAPPING("username", AEP_VALUE_ROLE, username, false),
+	MAPPING("password", AEP_VALUE_PASSWORD, password, true),
 };
 
-pg_noreturn static void bad_value(const Option *option, const char *detail, const char *hint);
+pg_noreturn static void bad_value(const Option *option, const AepObjection *why);
 
 /* Never shows the value: it may be a secret. */
 static void
-bad_value(const Option *option, const char *detail, const char *hint)
+bad_value(const Option *option, const AepObjection *why)
 {
 	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					errmsg("invalid value for option \"%s\"", option->name),
-					errdetail("%s", detail), hint != NULL ? errhint("%s", hint) : 0));
+					errdetail_internal("%s", why->detail),
+					why->hint != NULL ? errhint("%s", why->hint) : 0));
 	pg_unreachable();
-}
-
-static void
-store_text(const char *value, void *target)
-{
-	*(char **) target = pstrdup(value);
-}
-
-/* What becomes an HTTP header: a stray line end there would forge another. */
-static void
-parse_header_value(const Option *option, const char *value, void *target)
-{
-	size_t len = strlen(value);
-
-	if (len == 0 || value[0] == ' ' || value[len - 1] == ' ')
-		bad_value(option, "It must not be empty, nor begin or end with a blank.", NULL);
-	for (const char *c = value; *c != '\0'; c++)
-	{
-		if (*c < ' ' || *c > '~')
-			bad_value(option, "It must consist of printable ASCII characters.",
-					  "Look for a line end copied along with it.");
-	}
-	store_text(value, target);
-}
-
-static void
-parse_text(const Option *option, const char *value, void *target)
-{
-	if (value[0] == '\0')
-		bad_value(option, "It must not be empty.", NULL);
-	store_text(value, target);
-}
-
-static void
-parse_url(const Option *option, const char *value, void *target)
-{
-	const char *refusal = aep_http_url_refusal(value);
-
-	if (refusal != NULL)
-		bad_value(option, refusal, NULL);
-	store_text(value, target);
-}
-
-static void
-parse_proxy(const Option *option, const char *value, void *target)
-{
-	const char *refusal = aep_http_proxy_refusal(value);
-
-	if (refusal != NULL)
-		bad_value(option, refusal, NULL);
-	store_text(value, target);
-}
-
-/* Whether the file is there is asked when it is used: a dump may be restored elsewhere. */
-static void
-parse_path(const Option *option, const char *value, void *target)
-{
-	if (!is_absolute_path(value))
-		bad_value(option, "It must be an absolute path on the database server.", NULL);
-	store_text(value, target);
-}
-
-static void
-parse_host(const Option *option, const char *value, void *target)
-{
-	const char *refusal = aep_endpoint_host_refusal(value);
-
-	if (refusal != NULL)
-		bad_value(option, refusal, NULL);
-	store_text(value, target);
-}
-
-/* A whole number with a range, and with units where flags name them. */
-static void
-parse_number(const Option *option, const char *value, int flags, int min, int max,
-			 const char *range, void *target)
-{
-	const char *hint = NULL;
-	int number;
-
-	if (!parse_int(value, &number, flags, &hint))
-		bad_value(option, range, hint);
-	if (number < min || number > max)
-		bad_value(option, range, NULL);
-	*(int *) target = number;
-}
-
-static void
-parse_port(const Option *option, const char *value, void *target)
-{
-	parse_number(option, value, 0, 1, 65535, "It must be a whole number from 1 to 65535.", target);
-}
-
-static void
-parse_duration(const Option *option, const char *value, void *target)
-{
-	parse_number(option, value, GUC_UNIT_MS, 1, 60 * 60 * 1000,
-				 "It must be a time from 1ms to 1h, such as \"10s\"; without a unit, milliseconds.",
-				 target);
-}
-
-static void
-parse_size(const Option *option, const char *value, void *target)
-{
-	parse_number(option, value, GUC_UNIT_BYTE, 1024, 256 * 1024 * 1024,
-				 "It must be a size from 1kB to 256MB, such as \"64MB\"; without a unit, bytes.",
-				 target);
-}
-
-static void
-parse_attempts(const Option *option, const char *value, void *target)
-{
-	parse_number(option, value, 0, 1, 10, "It must be a whole number from 1 to 10.", target);
-}
-
-static void
-parse_concurrency(const Option *option, const char *value, void *target)
-{
-	parse_number(option, value, 0, 1, 256, "It must be a whole number from 1 to 256.", target);
 }
 
 static const Option *
@@ -251,19 +131,36 @@ member_of(AepServer *server, const Option *option)
 	return (char *) server + option->member;
 }
 
+/* Checks a value and stores it.  False: *why says what is wrong with it. */
+static bool
+store(const Option *option, const char *value, AepServer *server, AepObjection *why)
+{
+	void *target = member_of(server, option);
+
+	if (aep_value_is_number(option->kind))
+		return aep_value_number(option->kind, value, target, why);
+	if (aep_value_refused(option->kind, value, why))
+		return false;
+	*(char **) target = pstrdup(value);
+	return true;
+}
+
 void
 aep_option_defaults(AepServer *server)
 {
+	AepObjection ignored; /* they are all right */
+
 	for (int i = 0; i < lengthof(options); i++)
 	{
 		if (options[i].default_value != NULL)
-			options[i].parse(&options[i], options[i].default_value, member_of(server, &options[i]));
+			(void) store(&options[i], options[i].default_value, server, &ignored);
 	}
 }
 
 void
 aep_option_read(List *list, Oid catalog, AepServer *server)
 {
+	AepObjection why;
 	ListCell *cell;
 
 	foreach (cell, list)
@@ -273,8 +170,38 @@ aep_option_read(List *list, Oid catalog, AepServer *server)
 
 		if (option == NULL)
 			unknown_option(def->defname, catalog);
-		option->parse(option, defGetString(def), member_of(server, option));
+		if (!store(option, defGetString(def), server, &why))
+			bad_value(option, &why);
 	}
+}
+
+bool
+aep_option_exists(const char *name, Oid catalog)
+{
+	return find_option(name, catalog) != NULL;
+}
+
+bool
+aep_option_refused(const char *name, Oid catalog, const char *value, AepObjection *why)
+{
+	const Option *option = find_option(name, catalog);
+	int number;
+
+	if (option == NULL)
+	{
+		*why = (AepObjection){"There is no such option.", NULL};
+		return true;
+	}
+	return aep_value_is_number(option->kind) ? !aep_value_number(option->kind, value, &number, why)
+											 : aep_value_refused(option->kind, value, why);
+}
+
+bool
+aep_option_suspect(const char *name, Oid catalog, const char *value, AepObjection *why)
+{
+	const Option *option = find_option(name, catalog);
+
+	return !aep_value_is_number(option->kind) && aep_value_suspect(option->kind, value, why);
 }
 
 void
@@ -283,13 +210,15 @@ aep_option_check_complete(const AepServer *server)
 	if (server->org_id == NULL)
 		ereport(ERROR, (errcode(ERRCODE_FDW_OPTION_NAME_NOT_FOUND),
 						errmsg("option \"org_id\" of server \"%s\" is not set", server->name),
-						errhint("Use ALTER SERVER ... OPTIONS (ADD org_id '...@AdobeOrg').")));
+						errhint("Use ALTER SERVER %s OPTIONS (ADD org_id '...@AdobeOrg').",
+								quote_identifier(server->name))));
 	if (server->api_key == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_OPTION_NAME_NOT_FOUND),
 				 errmsg("option \"api_key\" of the user mapping for server \"%s\" is not set",
 						server->name),
-				 errhint("Use ALTER USER MAPPING ... OPTIONS (ADD api_key '...').")));
+				 errhint("Use ALTER %s OPTIONS (ADD api_key '...').",
+						 aep_server_mapping_name(server))));
 }
 
 void
@@ -308,19 +237,55 @@ aep_option_wipe_secrets(AepServer *server)
 }
 
 static void
-check_role(const Option *option)
+check_role(const Option *option, const char *value)
 {
-	if (OidIsValid(option->needs_role) && !has_privs_of_role(GetUserId(), option->needs_role))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("permission denied to set option \"%s\"", option->name),
-				 errdetail("Only roles with privileges of the role \"%s\" may set this option.",
-						   GetUserNameFromId(option->needs_role, false))));
+	if (!OidIsValid(option->needs_role) || has_privs_of_role(GetUserId(), option->needs_role) ||
+		(option->is_harmless != NULL && option->is_harmless(value)))
+		return;
+	ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					errmsg("permission denied to set option \"%s\"", option->name),
+					errdetail("Only roles with privileges of the role \"%s\" may set %s.",
+							  GetUserNameFromId(option->needs_role, false),
+							  option->is_harmless != NULL ? "it to this value" : "this option"),
+					errhint("Have a superuser set it, or grant you that role.")));
+}
+
+static void
+warn_of(const Option *option, const char *value)
+{
+	AepSuspicion suspicion;
+
+	if (!aep_option_suspect(option->name, option->catalog, value, &suspicion.why))
+		return;
+	suspicion.message = psprintf("the value of option \"%s\" is probably wrong", option->name);
+	aep_suspicion_raise(&suspicion);
+}
+
+/* An option that there is not may be a misspelt one. */
+static void
+hide_secrets(List *list, Oid catalog)
+{
+	ListCell *cell;
+
+	if (catalog != UserMappingRelationId)
+		return;
+	foreach (cell, list)
+	{
+		DefElem *def = lfirst_node(DefElem, cell);
+		const Option *option = find_option(def->defname, catalog);
+		const char *value = defGetString(def);
+
+		if (option == NULL || option->secret)
+			aep_hide_secret(value, strlen(value));
+	}
 }
 
 AEP_SQL_FUNCTION(aep_validator);
 
-/* The wrapper's validator: checks names, values and who sets them; no I/O. */
+/*
+ * The wrapper's validator: checks names, values and who sets them.  Of what a
+ * file's name leads to it only warns.
+ */
 Datum
 aep_validator(PG_FUNCTION_ARGS)
 {
@@ -332,9 +297,16 @@ aep_validator(PG_FUNCTION_ARGS)
 
 	/* CREATE USER MAPPING carries the secrets in its text */
 	aep_hide_statement(&hidden);
+	hide_secrets(list, catalog);
 	aep_option_read(list, catalog, &scratch);
 	foreach (cell, list)
-		check_role(find_option(lfirst_node(DefElem, cell)->defname, catalog));
+	{
+		DefElem *def = lfirst_node(DefElem, cell);
+		const Option *option = find_option(def->defname, catalog);
+
+		check_role(option, defGetString(def));
+		warn_of(option, defGetString(def));
+	}
 	aep_show_statement(&hidden);
 	PG_RETURN_VOID();
 }

@@ -9,6 +9,7 @@
 #include "nodes/pg_list.h"
 
 #include "database/server.h"
+#include "database/value.h"
 
 /* Sets the defaults of all options. */
 extern void aep_option_defaults(AepServer *server);
@@ -19,6 +20,14 @@ extern void aep_option_defaults(AepServer *server);
  * context.  Throws HV00D for an unknown one, 22023 for a bad value.
  */
 extern void aep_option_read(List *options, Oid catalog, AepServer *server);
+
+extern bool aep_option_exists(const char *name, Oid catalog);
+
+/* Whether an option's value is refused, or there is no such option; *why says so then. */
+extern bool aep_option_refused(const char *name, Oid catalog, const char *value, AepObjection *why);
+
+/* Whether the value of an option that is not refused is probably wrong. */
+extern bool aep_option_suspect(const char *name, Oid catalog, const char *value, AepObjection *why);
 
 /*
  * Throws HV00J if an option is missing without which no request can be made;

@@ -129,10 +129,11 @@ find_server(const char *name)
 static void
 check_usage(Oid serverid, const char *name)
 {
-	AclResult result = aep_foreign_server_aclcheck(serverid, GetUserId(), ACL_USAGE);
-
-	if (result != ACLCHECK_OK)
-		aclcheck_error(result, OBJECT_FOREIGN_SERVER, name);
+	if (aep_foreign_server_aclcheck(serverid, GetUserId(), ACL_USAGE) != ACLCHECK_OK)
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+						errmsg("permission denied for foreign server %s", name),
+						errhint("GRANT USAGE ON FOREIGN SERVER %s TO %s.", quote_identifier(name),
+								quote_identifier(GetUserNameFromId(GetUserId(), false)))));
 }
 
 /* The current user's mapping, else PUBLIC's, else InvalidOid. */
@@ -161,9 +162,18 @@ is_public_mapping(Oid umid)
 	return result;
 }
 
+bool
+aep_server_has_mapping(Oid serverid, bool *is_public)
+{
+	Oid umid = find_mapping(serverid);
+
+	*is_public = OidIsValid(umid) && is_public_mapping(umid);
+	return OidIsValid(umid);
+}
+
 /* The catalog's own copy stays; this one is ours. */
-static void
-wipe(List *options)
+void
+aep_server_wipe_options(List *options)
 {
 	ListCell *cell;
 
@@ -175,23 +185,32 @@ wipe(List *options)
 	}
 }
 
+bool
+aep_server_is_ours(Oid serverid, const char **wrapper)
+{
+	*wrapper = GetForeignDataWrapper(GetForeignServer(serverid)->fdwid)->fdwname;
+	return strcmp(*wrapper, WRAPPER_NAME) == 0;
+}
+
 /* Reads all options into *server; strings go to the current context. */
 static void
 read_server(Oid serverid, Oid umid, AepServer *server)
 {
 	ForeignServer *foreign_server = GetForeignServer(serverid);
-	ForeignDataWrapper *wrapper = GetForeignDataWrapper(foreign_server->fdwid);
+	const char *wrapper;
 
-	if (strcmp(wrapper->fdwname, WRAPPER_NAME) != 0)
+	if (!aep_server_is_ours(serverid, &wrapper))
 		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
 						errmsg("server \"%s\" is not an Experience Platform server",
 							   foreign_server->servername),
-						errdetail("Its foreign-data wrapper is \"%s\", not \"%s\".",
-								  wrapper->fdwname, WRAPPER_NAME)));
+						errdetail("Its foreign-data wrapper is \"%s\", not \"%s\".", wrapper,
+								  WRAPPER_NAME),
+						errhint("Name another server in the argument \"server\".")));
 
 	memset(server, 0, sizeof(AepServer));
 	server->serverid = serverid;
 	server->umid = umid;
+	server->owner = foreign_server->owner;
 	server->name = foreign_server->servername;
 	aep_option_defaults(server);
 	aep_option_read(foreign_server->options, ForeignServerRelationId, server);
@@ -200,7 +219,7 @@ read_server(Oid serverid, Oid umid, AepServer *server)
 		UserMapping *mapping = GetUserMapping(GetUserId(), serverid);
 
 		aep_option_read(mapping->options, UserMappingRelationId, server);
-		wipe(mapping->options);
+		aep_server_wipe_options(mapping->options);
 		server->mapping_is_public = is_public_mapping(umid);
 	}
 }
@@ -275,10 +294,8 @@ aep_server_get(const char *name, bool missing_mapping_ok)
 			ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
 							errmsg("no user mapping for \"%s\" on server \"%s\"",
 								   GetUserNameFromId(GetUserId(), false), server->name),
-							errhint("Use CREATE USER MAPPING FOR %s SERVER %s OPTIONS (api_key "
-									"'...', client_secret '...').",
-									quote_identifier(GetUserNameFromId(GetUserId(), false)),
-									quote_identifier(server->name))));
+							errhint("Use CREATE %s OPTIONS (api_key '...', client_secret '...').",
+									aep_server_mapping_name(server))));
 		return server;
 	}
 
@@ -286,4 +303,33 @@ aep_server_get(const char *name, bool missing_mapping_ok)
 		create_cache();
 	entry = hash_search(cache, &umid, HASH_FIND, NULL);
 	return entry != NULL ? pin(entry->settings) : &read_settings(serverid, umid)->server;
+}
+
+const AepServer *
+aep_server_find(const char *name)
+{
+	Oid serverid = name != NULL ? get_foreign_server_oid(name, true) : InvalidOid;
+
+	if (!OidIsValid(serverid) ||
+		strcmp(GetForeignDataWrapper(GetForeignServer(serverid)->fdwid)->fdwname, WRAPPER_NAME) !=
+			0 ||
+		aep_foreign_server_aclcheck(serverid, GetUserId(), ACL_USAGE) != ACLCHECK_OK)
+		return NULL;
+	return aep_server_get(name, true);
+}
+
+bool
+aep_server_hides_mapping(const AepServer *server)
+{
+	return server->mapping_is_public && !has_privs_of_role(GetUserId(), server->owner);
+}
+
+const char *
+aep_server_mapping_name(const AepServer *server)
+{
+	return psprintf("USER MAPPING FOR %s SERVER %s",
+					server->mapping_is_public
+						? "PUBLIC"
+						: quote_identifier(GetUserNameFromId(GetUserId(), false)),
+					quote_identifier(server->name));
 }

@@ -23,22 +23,12 @@
 #include "utils/memutils.h"
 
 #include "compat.h"
+#include "http/head.h"
 #include "http/http.h"
 #include "http/retry.h"
+#include "http/setup.h"
+#include "http/tls.h"
 #include "http/wait.h"
-
-/*
- * A kept connection older than this is not used again.  libcurl's own limit
- * is 118 s; gateways drop idle connections earlier, and a request that meets
- * such a connection may end with its outcome unknown.
- */
-#define MAX_IDLE_SECONDS 30L
-
-/*
- * Status lines, headers and trailers of all answers to one request.  libcurl
- * keeps them, and sets no limit to trailers.
- */
-#define MAX_HEADER_SIZE (256 * 1024)
 
 /*
  * The most requests in flight, the limit of the option concurrency: as many
@@ -57,10 +47,13 @@ typedef struct AepHttpTransfer
 	CURL *easy;		 /* NULL: given back */
 	struct curl_slist *headers;
 	AepHttpRequest request; /* without headers and URL: libcurl has those */
-	int64 resume_at;		/* aep_http_now() time; -1: not pausing */
-	size_t header_size;
+	AepRoute route;
+	int64 resume_at; /* aep_http_now() time; -1: not pausing */
+	AepHead head;
+	const void *connection; /* that it went out on, for aep_tls_flooded() */
 	bool too_large;
 	bool no_memory;
+	bool unclean; /* the connection was: it did not leave */
 	char error[CURL_ERROR_SIZE];
 } AepHttpTransfer;
 
@@ -194,6 +187,12 @@ aep_http_initialize(void)
 
 	if (initialized)
 		return;
+	/*
+	 * What libcurl and OpenSSL would do because the postmaster's environment says
+	 * so: write the keys of every connection to a file, use another TLS library.
+	 */
+	unsetenv("SSLKEYLOGFILE");
+	unsetenv("CURL_SSL_BACKEND");
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not initialize libcurl")));
 	RegisterXactCallback(transaction_ended, NULL);
@@ -217,10 +216,6 @@ ensure_multi(void)
 {
 	CURLM *fresh;
 
-#ifdef AEP_IDLE_MUST_BE_SILENT
-	if (multi != NULL && dlist_is_empty(&transfers) && aep_wait_idle_stirs())
-		discard_multi();
-#endif
 	if (multi != NULL)
 		return;
 
@@ -260,21 +255,6 @@ body_arrived(char *data, size_t size, size_t nmemb, void *arg)
 	return len;
 }
 
-/* CURLOPT_HEADERFUNCTION; sees trailers as well */
-static size_t
-header_arrived(char *data, size_t size, size_t nmemb, void *arg)
-{
-	AepHttpTransfer *transfer = arg;
-
-	transfer->header_size += size * nmemb;
-	if (transfer->header_size > MAX_HEADER_SIZE)
-	{
-		transfer->too_large = true;
-		return 0;
-	}
-	return size * nmemb;
-}
-
 /* The owner may look at any time, also when this exchange is gone. */
 static void
 tell_fate(const AepHttpTransfer *transfer)
@@ -288,6 +268,52 @@ static bool
 has_left(const AepHttpExchange *exchange)
 {
 	return exchange->fate.last != AEP_FATE_NOTHING;
+}
+
+/* CURLOPT_HEADERFUNCTION; sees trailers as well, and what a proxy says to a CONNECT */
+static size_t
+header_arrived(char *data, size_t size, size_t nmemb, void *arg)
+{
+	AepHttpTransfer *transfer = arg;
+	AepHttpExchange *exchange = &transfer->exchange;
+	size_t len = size * nmemb;
+
+	exchange->refusal = aep_head_line(&transfer->head, data, len);
+	/* libcurl would read its body, however long, within one call */
+	if (!has_left(exchange) && aep_head_asks_for_login(data, len))
+		exchange->refusal = "asks for a login, with HTTP status 407";
+	return exchange->refusal == NULL ? len : 0;
+}
+
+/*
+ * Whether nothing has come in on a connection that could be taken for the answer
+ * to the request about to go out.  What stands in the way of that knowledge
+ * counts as something.
+ */
+static bool
+is_clean(const AepHttpTransfer *transfer, int port)
+{
+	AepWaitConnection connection;
+
+	aep_wait_request_begins(port, &connection);
+	if (!connection.known)
+		return transfer->unclean; /* so it was to be a new one */
+	if (!connection.used)
+		return true;
+	if (transfer->route.secure && aep_tls_is_framed(transfer->easy))
+		return !connection.idle || !connection.stirs;
+	return !connection.stirs && (!transfer->route.secure || (!transfer->route.proxy_over_tls &&
+															 aep_tls_is_drained(transfer->easy)));
+}
+
+/*
+ * What may come in, in all, for a request: an answer that is as large as it may
+ * be and not packed, and as much again for what stands around it.
+ */
+static int64
+most_input(const AepHttpTransfer *transfer)
+{
+	return 2 * (int64) transfer->exchange.max_size + 1024 * 1024;
 }
 
 /*
@@ -304,121 +330,17 @@ request_begins(void *arg, char *ip, char *local_ip, int port, int local_port)
 
 	if (has_left(&transfer->exchange) && transfer->request.repeat == AEP_HTTP_REPEAT_UNPROCESSED)
 		return CURL_PREREQFUNC_ABORT;
+	if (!is_clean(transfer, local_port))
+	{
+		transfer->unclean = true;
+		/* one of HTTP/2 would stay, for the next request to meet it */
+		curl_easy_setopt(transfer->easy, CURLOPT_FORBID_REUSE, 1L);
+		return CURL_PREREQFUNC_ABORT;
+	}
+	transfer->connection = aep_tls_allow(transfer->easy, most_input(transfer));
 	aep_fate_leave(&transfer->exchange.fate);
 	tell_fate(transfer);
 	return CURL_PREREQFUNC_OK;
-}
-
-/* Sets an option, and lets no failure pass unseen. */
-#define SETOPT(easy, option, value)                                   \
-	do                                                                \
-	{                                                                 \
-		CURLcode setopt_code = curl_easy_setopt(easy, option, value); \
-		if (setopt_code != CURLE_OK)                                  \
-			setopt_failed(#option, setopt_code);                      \
-	} while (0)
-
-static void
-setopt_failed(const char *option, CURLcode code)
-{
-	if (code == CURLE_OUT_OF_MEMORY)
-		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"),
-						errdetail("libcurl could not set %s.", option)));
-	ereport(ERROR,
-			(errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not set libcurl option %s", option),
-			 errdetail("libcurl says: %s.", curl_easy_strerror(code))));
-}
-
-static void
-add_header(AepHttpTransfer *transfer, const char *name, const char *value)
-{
-	size_t size = strlen(name) + strlen(value) + 3;
-	char *line = palloc(size);
-	struct curl_slist *grown;
-
-	/* an empty value removes a header that libcurl would add by itself */
-	snprintf(line, size, value[0] != '\0' ? "%s: %s" : "%s:", name, value);
-	grown = curl_slist_append(transfer->headers, line);
-	explicit_bzero(line, size);
-	pfree(line);
-	if (grown == NULL)
-		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"),
-						errdetail("libcurl could not add a request header.")));
-	transfer->headers = grown;
-}
-
-static void
-set_method(AepHttpTransfer *transfer, const AepHttpRequest *request)
-{
-	CURL *easy = transfer->easy;
-
-	for (int i = 0; i < request->nheaders; i++)
-		add_header(transfer, request->headers[i].name, request->headers[i].value);
-	/* a POST without a body says so: gateways may answer 411 else */
-	if (request->body != NULL || strcmp(request->method, "POST") == 0)
-	{
-		SETOPT(easy, CURLOPT_POST, 1L);
-		SETOPT(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t) request->body_len);
-		SETOPT(easy, CURLOPT_POSTFIELDS,
-			   request->body != NULL ? request->body : ""); /* not copied */
-		if (request->body == NULL)
-			add_header(transfer, "Content-Type", "");
-		/* else libcurl asks for 100-continue before it sends 1 MB */
-		add_header(transfer, "Expect", "");
-	}
-	SETOPT(easy, CURLOPT_CUSTOMREQUEST, request->method);
-	SETOPT(easy, CURLOPT_HTTPHEADER, transfer->headers);
-}
-
-static void
-set_destination(AepHttpTransfer *transfer, const AepHttpRequest *request)
-{
-	CURL *easy = transfer->easy;
-	const AepHttpLimits *limits = request->limits;
-	bool secure = pg_strncasecmp(request->url, "https:", 6) == 0;
-
-	SETOPT(easy, CURLOPT_URL, request->url);
-	SETOPT(easy, AEP_CURLOPT_PROTOCOLS, secure ? AEP_PROTOCOL_HTTPS : AEP_PROTOCOL_HTTP);
-	SETOPT(easy, CURLOPT_FOLLOWLOCATION, 0L);
-	SETOPT(easy, CURLOPT_SSLVERSION, (long) CURL_SSLVERSION_TLSv1_2);
-	SETOPT(easy, CURLOPT_SSL_VERIFYPEER, 1L);
-	SETOPT(easy, CURLOPT_SSL_VERIFYHOST, 2L);
-	if (limits->ca_file != NULL)
-	{
-		SETOPT(easy, CURLOPT_CAINFO, limits->ca_file);
-		SETOPT(easy, CURLOPT_CAPATH, NULL); /* instead of the system's, not beside it */
-	}
-
-	/* "" turns the proxy variables of the postmaster's environment off */
-	SETOPT(easy, CURLOPT_PROXY, secure && limits->proxy != NULL ? limits->proxy : "");
-	SETOPT(easy, CURLOPT_NOPROXY, "");
-	if (limits->ca_file != NULL && limits->proxy != NULL)
-	{
-		SETOPT(easy, CURLOPT_PROXY_CAINFO, limits->ca_file);
-		SETOPT(easy, CURLOPT_PROXY_CAPATH, NULL);
-	}
-}
-
-static void
-set_limits(AepHttpTransfer *transfer, const AepHttpLimits *limits, bool in_batch)
-{
-	CURL *easy = transfer->easy;
-
-	SETOPT(easy, CURLOPT_CONNECTTIMEOUT_MS, (long) limits->connect_timeout);
-	SETOPT(easy, CURLOPT_MAXAGE_CONN, MAX_IDLE_SECONDS);
-	SETOPT(easy, CURLOPT_ACCEPT_ENCODING, "gzip");
-	SETOPT(easy, CURLOPT_NOSIGNAL, 1L);
-
-	/*
-	 * HTTP/2 shares one connection among the streams of a batch, but a single
-	 * request is cheaper without it: bench/RESULTS.md.
-	 */
-	SETOPT(easy, CURLOPT_HTTP_VERSION,
-		   (long) (in_batch ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));
-	SETOPT(easy, CURLOPT_PIPEWAIT, in_batch ? 1L : 0L);
-#ifdef AEP_HAVE_QUICK_EXIT
-	SETOPT(easy, CURLOPT_QUICK_EXIT, 1L);
-#endif
 }
 
 static void
@@ -426,31 +348,18 @@ set_callbacks(AepHttpTransfer *transfer)
 {
 	CURL *easy = transfer->easy;
 
-	SETOPT(easy, CURLOPT_PRIVATE, transfer);
-	SETOPT(easy, CURLOPT_ERRORBUFFER, transfer->error);
-	SETOPT(easy, CURLOPT_WRITEFUNCTION, body_arrived);
-	SETOPT(easy, CURLOPT_WRITEDATA, transfer);
-	SETOPT(easy, CURLOPT_HEADERFUNCTION, header_arrived);
-	SETOPT(easy, CURLOPT_HEADERDATA, transfer);
-	SETOPT(easy, CURLOPT_PREREQFUNCTION, request_begins);
-	SETOPT(easy, CURLOPT_PREREQDATA, transfer);
-	SETOPT(easy, CURLOPT_RESOLVER_START_FUNCTION, aep_wait_resolver_starts);
-	SETOPT(easy, CURLOPT_OPENSOCKETFUNCTION, aep_wait_open_socket);
-	SETOPT(easy, CURLOPT_CLOSESOCKETFUNCTION, aep_wait_close_socket);
+	AEP_SETOPT(easy, CURLOPT_PRIVATE, transfer);
+	AEP_SETOPT(easy, CURLOPT_ERRORBUFFER, transfer->error);
+	AEP_SETOPT(easy, CURLOPT_WRITEFUNCTION, body_arrived);
+	AEP_SETOPT(easy, CURLOPT_WRITEDATA, transfer);
+	AEP_SETOPT(easy, CURLOPT_HEADERFUNCTION, header_arrived);
+	AEP_SETOPT(easy, CURLOPT_HEADERDATA, transfer);
+	AEP_SETOPT(easy, CURLOPT_PREREQFUNCTION, request_begins);
+	AEP_SETOPT(easy, CURLOPT_PREREQDATA, transfer);
+	AEP_SETOPT(easy, CURLOPT_RESOLVER_START_FUNCTION, aep_wait_resolver_starts);
+	AEP_SETOPT(easy, CURLOPT_OPENSOCKETFUNCTION, aep_wait_open_socket);
+	AEP_SETOPT(easy, CURLOPT_CLOSESOCKETFUNCTION, aep_wait_close_socket);
 }
-
-#ifdef AEP_IDLE_MUST_BE_SILENT
-/* Whether libcurl might take a connection on which something came unasked. */
-static bool
-must_connect(const AepHttpTransfer *transfer)
-{
-	bool alone = dlist_head_node(&transfers) == &transfer->node &&
-				 dlist_tail_node(&transfers) == &transfer->node;
-
-	/* for the first of all requests ensure_multi() has just looked */
-	return !(alone && transfer->exchange.attempts == 0) && aep_wait_idle_stirs();
-}
-#endif
 
 /* Sends the request, for the first time or again, within the time left. */
 static void
@@ -459,13 +368,14 @@ start_attempt(AepHttpTransfer *transfer)
 	int64 left = transfer->request.deadline - aep_wait_now();
 	CURLMcode code;
 
-	SETOPT(transfer->easy, CURLOPT_TIMEOUT_MS, (long) Max(left, 1));
-#ifdef AEP_IDLE_MUST_BE_SILENT
-	SETOPT(transfer->easy, CURLOPT_FRESH_CONNECT, must_connect(transfer) ? 1L : 0L);
-#endif
+	AEP_SETOPT(transfer->easy, CURLOPT_TIMEOUT_MS, (long) Max(left, 1));
+	AEP_SETOPT(transfer->easy, CURLOPT_FRESH_CONNECT, transfer->unclean ? 1L : 0L);
+	AEP_SETOPT(transfer->easy, CURLOPT_FORBID_REUSE, 0L);
 	transfer->exchange.attempts++;
 	transfer->exchange.body.len = 0;
-	transfer->header_size = 0;
+	transfer->exchange.refusal = NULL;
+	transfer->head = (AepHead){0};
+	transfer->connection = NULL;
 	aep_fate_begin(&transfer->exchange.fate);
 	tell_fate(transfer);
 	transfer->error[0] = '\0';
@@ -483,8 +393,13 @@ aep_http_start(const AepHttpRequest *request)
 	MemoryContext caller;
 	AepHttpTransfer *transfer;
 
-	/* a batch would queue up for that connection instead of opening one with streams */
-	if (request->in_batch && single_made && multi != NULL && dlist_is_empty(&transfers))
+	/*
+	 * A batch would queue up for that connection instead of opening one with
+	 * streams; and if it finds that one is not to be used, each of its requests
+	 * would, and open one of its own.
+	 */
+	if (request->in_batch && multi != NULL && dlist_is_empty(&transfers) &&
+		(single_made || aep_wait_idle_stirs()))
 		discard_multi();
 	single_made = !request->in_batch;
 	ensure_multi();
@@ -505,9 +420,7 @@ aep_http_start(const AepHttpRequest *request)
 	transfer->easy = take_handle();
 	dlist_push_tail(&transfers, &transfer->node);
 	set_callbacks(transfer);
-	set_destination(transfer, request);
-	set_limits(transfer, request->limits, request->in_batch);
-	set_method(transfer, request);
+	aep_setup(transfer->easy, request, &transfer->headers, &transfer->route);
 	start_attempt(transfer);
 	MemoryContextSwitchTo(caller);
 	return &transfer->exchange;
@@ -537,6 +450,51 @@ may_pass(CURLcode code, const char *reason)
 	}
 }
 
+/*
+ * What libcurl did not take of an answer, as a refusal of ours; NULL: it was
+ * something else.
+ */
+static const char *
+refusal_of_libcurl(const AepHttpTransfer *transfer, CURLcode code)
+{
+	if (!has_left(&transfer->exchange))
+		return NULL;
+	if (code == CURLE_BAD_CONTENT_ENCODING)
+		return "is packed in a way that cannot be unpacked";
+	/* before 8.6 it calls that out of memory */
+	if (code == AEP_CODE_TOO_LARGE && !transfer->head.ended)
+		return "has more headers than libcurl takes, or longer ones";
+	return NULL;
+}
+
+/* What was in the way of an attempt that did not get as far as to be sent. */
+static AepHttpObstacle
+find_obstacle(const AepHttpTransfer *transfer, CURLcode code)
+{
+	bool proxied = transfer->request.limits->proxy != NULL && transfer->route.secure;
+	long answer_of_proxy = 0;
+
+	curl_easy_getinfo(transfer->easy, CURLINFO_HTTP_CONNECTCODE, &answer_of_proxy);
+	if (answer_of_proxy != 0 && answer_of_proxy / 100 != 2)
+		return AEP_HTTP_NO_PROXY;
+	switch (code)
+	{
+		case CURLE_COULDNT_RESOLVE_HOST:
+			return AEP_HTTP_NO_NAME;
+		case CURLE_COULDNT_RESOLVE_PROXY:
+		case CURLE_PROXY:
+			return AEP_HTTP_NO_PROXY;
+		case CURLE_COULDNT_CONNECT:
+			return proxied ? AEP_HTTP_NO_PROXY : AEP_HTTP_NO_OBSTACLE;
+		case CURLE_PEER_FAILED_VERIFICATION:
+			return AEP_HTTP_BAD_CERTIFICATE;
+		case CURLE_SSL_CACERT_BADFILE:
+			return AEP_HTTP_BAD_CA_FILE;
+		default:
+			return AEP_HTTP_NO_OBSTACLE;
+	}
+}
+
 /* Notes how an attempt ended. */
 static void
 finish_attempt(AepHttpTransfer *transfer, CURLcode code)
@@ -551,6 +509,8 @@ finish_attempt(AepHttpTransfer *transfer, CURLcode code)
 	exchange->retry_after = Max(retry_after, 0);
 	exchange->reason = transfer->error[0] != '\0' ? transfer->error : curl_easy_strerror(code);
 	exchange->transient = false;
+	if (exchange->refusal == NULL)
+		exchange->refusal = refusal_of_libcurl(transfer, code);
 
 	if (code == CURLE_OK)
 	{
@@ -558,8 +518,10 @@ finish_attempt(AepHttpTransfer *transfer, CURLcode code)
 		aep_fate_answer(&exchange->fate, exchange->status);
 		tell_fate(transfer);
 	}
-	else if (transfer->too_large)
+	else if (transfer->too_large || aep_tls_flooded(transfer->connection))
 		exchange->outcome = AEP_HTTP_TOO_LARGE;
+	else if (exchange->refusal != NULL && has_left(exchange))
+		exchange->outcome = AEP_HTTP_REFUSED;
 	else if (transfer->no_memory || code == CURLE_OUT_OF_MEMORY)
 		exchange->outcome = AEP_HTTP_OUT_OF_MEMORY;
 	else if (has_left(exchange))
@@ -567,6 +529,7 @@ finish_attempt(AepHttpTransfer *transfer, CURLcode code)
 	else
 	{
 		exchange->outcome = AEP_HTTP_NOT_CONNECTED;
+		exchange->obstacle = find_obstacle(transfer, code);
 		exchange->transient = may_pass(code, exchange->reason);
 	}
 }
@@ -621,6 +584,13 @@ collect_finished(void)
 		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &private);
 		transfer = (AepHttpTransfer *) private;
 		aep_wait_remove(multi, transfer->easy);
+		if (transfer->unclean && code == CURLE_ABORTED_BY_CALLBACK)
+		{
+			transfer->exchange.attempts--; /* nothing was tried */
+			start_attempt(transfer);
+			continue;
+		}
+		transfer->unclean = false;
 		finish_attempt(transfer, code);
 		pause_transfer(transfer);
 		ended |= transfer->exchange.outcome != AEP_HTTP_PENDING;
@@ -704,6 +674,14 @@ aep_http_header(AepHttpExchange *exchange, const char *name)
 	if (curl_easy_header(exchange->transfer->easy, name, 0, CURLH_HEADER, -1, &header) != CURLHE_OK)
 		return NULL;
 	return header->value;
+}
+
+int64
+aep_http_date(AepHttpExchange *exchange)
+{
+	const char *value = aep_http_header(exchange, "date");
+
+	return value != NULL ? (int64) curl_getdate(value, NULL) : -1;
 }
 
 void

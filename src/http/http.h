@@ -58,16 +58,28 @@ typedef enum AepHttpOutcome
 	AEP_HTTP_COMPLETE,		/* a whole answer, whatever its status */
 	AEP_HTTP_NOT_CONNECTED, /* name look-up, connect or TLS: nothing was sent */
 	AEP_HTTP_BROKEN,		/* broke or timed out after that */
-	AEP_HTTP_TOO_LARGE,		/* the body passed max_response_size */
+	AEP_HTTP_TOO_LARGE,		/* the body passed max_response_size, or what came in twice that */
+	AEP_HTTP_REFUSED,		/* what its headers say is not taken: see refusal */
 	AEP_HTTP_OUT_OF_MEMORY
 } AepHttpOutcome;
+
+/* What was in the way of a connection, as far as that is worth knowing. */
+typedef enum AepHttpObstacle
+{
+	AEP_HTTP_NO_OBSTACLE, /* none, or another one */
+	AEP_HTTP_NO_NAME,	  /* the host's name is not known */
+	AEP_HTTP_NO_PROXY,	  /* the proxy, or what it says */
+	AEP_HTTP_BAD_CERTIFICATE,
+	AEP_HTTP_BAD_CA_FILE
+} AepHttpObstacle;
 
 typedef struct AepHttpExchange
 {
 	/* result, valid once the outcome is not AEP_HTTP_PENDING */
 	AepHttpOutcome outcome;
-	int status;		/* HTTP status; 0: no answer began */
-	AepFate fate;	/* of what was asked for */
+	int status;	  /* HTTP status; 0: no answer began */
+	AepFate fate; /* of what was asked for */
+	AepHttpObstacle obstacle;
 	bool transient; /* not connected, for a reason that may pass */
 	int attempts;
 	int64 retry_after;		   /* seconds the service asks to wait; 0: it does not say */
@@ -75,6 +87,7 @@ typedef struct AepHttpExchange
 	AepBuffer body;			   /* as far as it came, unpacked */
 	size_t max_size;		   /* that the body may have: max_response_size */
 	const char *reason;		   /* libcurl's own words when not complete */
+	const char *refusal;	   /* why we gave up: completes "The answer ..."; NULL: we did not */
 
 	struct AepHttpTransfer *transfer; /* http.c's own */
 } AepHttpExchange;
@@ -93,7 +106,8 @@ extern int64 aep_http_now(void);
  * context of their own below the current one; whatever way that context ends
  * (aep_http_end, the caller's context reset after an error), the connection
  * and all memory are given back, secrets wiped.  request->url and the headers
- * are copied, the body and the limits are not.  Throws only for want of memory.
+ * are copied, the body and the limits are not.  Throws for want of memory, and
+ * 54000 if URL and headers are too long.
  * The abort of a (sub)transaction ends it too, before any memory is freed: as
  * AEP_HTTP_BROKEN, if it was pending.
  */
@@ -123,6 +137,9 @@ extern void aep_http_each_header(AepHttpExchange *exchange,
 
 /* The value of a response header, or NULL; valid as long as the exchange. */
 extern const char *aep_http_header(AepHttpExchange *exchange, const char *name);
+
+/* The date that a whole answer has, in seconds since 1970; -1: none. */
+extern int64 aep_http_date(AepHttpExchange *exchange);
 
 /* Frees the exchange. */
 extern void aep_http_end(AepHttpExchange *exchange);

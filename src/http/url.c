@@ -43,6 +43,22 @@ append_encoded(StringInfo url, const char *value)
 	curl_free(encoded);
 }
 
+/*
+ * As it stands, but for what no URL can hold: a service that does not encode a
+ * blank in a link means a blank.
+ */
+static void
+append_link(StringInfo url, const char *value)
+{
+	for (const char *c = value; *c != '\0'; c++)
+	{
+		if (*c <= ' ' || *c > '~')
+			appendStringInfo(url, "%%%02X", (unsigned char) *c);
+		else
+			appendStringInfoChar(url, *c);
+	}
+}
+
 char *
 aep_http_url(const char *base, const char *prefix, const char *path,
 			 const AepHttpParameter *parameters, int nparameters)
@@ -60,7 +76,7 @@ aep_http_url(const char *base, const char *prefix, const char *path,
 
 		appendStringInfo(&url, "%c%s=", i == 0 ? '?' : '&', parameter->name);
 		if (parameter->encoded)
-			appendStringInfoString(&url, parameter->value);
+			append_link(&url, parameter->value);
 		else
 			append_encoded(&url, parameter->value);
 	}
@@ -138,6 +154,47 @@ const char *
 aep_http_proxy_refusal(const char *url)
 {
 	return parse_url_refusal(url, true);
+}
+
+/* Whether a part of a URL is there, and passes the test if there is one. */
+static bool
+part_is(const char *text, CURLUPart part, bool (*test)(const char *value))
+{
+	CURLU *url = curl_url();
+	char *value = NULL;
+	bool result;
+
+	if (url != NULL &&
+		curl_url_set(url, CURLUPART_URL, text, CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK)
+		value = url_part(url, part);
+	result = value != NULL && (test == NULL || test(value));
+	curl_free(value);
+	curl_url_cleanup(url);
+	return result;
+}
+
+static bool
+is_not_root(const char *path)
+{
+	return strcmp(path, "/") != 0;
+}
+
+bool
+aep_http_url_is_loopback(const char *url)
+{
+	return part_is(url, CURLUPART_HOST, is_loopback_host);
+}
+
+bool
+aep_http_url_has_path(const char *url)
+{
+	return part_is(url, CURLUPART_PATH, is_not_root);
+}
+
+bool
+aep_http_url_has_port(const char *url)
+{
+	return part_is(url, CURLUPART_PORT, NULL);
 }
 
 bool

@@ -39,4 +39,9 @@ extern const char *aep_http_url_refusal(const char *url);
 /* The same for a proxy's URL: http or https, any host, nothing after it. */
 extern const char *aep_http_proxy_refusal(const char *url);
 
+/* Whether a URL that is not refused names this machine, has a path, names a port. */
+extern bool aep_http_url_is_loopback(const char *url);
+extern bool aep_http_url_has_path(const char *url);
+extern bool aep_http_url_has_port(const char *url);
+
 #endif /* AEP_URL_H */

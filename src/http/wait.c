@@ -12,7 +12,9 @@
  */
 #include "postgres.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -28,6 +30,7 @@
 #include "storage/latch.h"
 
 #include "compat.h"
+#include "http/tls.h"
 #include "http/wait.h"
 
 /*
@@ -47,6 +50,8 @@ typedef struct WatchedSocket
 	int pos;	   /* position in the set; -1: not in it */
 	bool opened;   /* by our callback, so it is counted, and its closing announced */
 	ino_t inode;   /* of one that was opened: tells it from a later one */
+	int port;	   /* its own; 0: not known yet */
+	bool used;	   /* a request went out on it */
 } WatchedSocket;
 
 static WatchedSocket *sockets = NULL;
@@ -259,25 +264,55 @@ aep_wait_detach(void)
 	timer_due = -1;
 }
 
+/* The port that a socket has got; 0: none yet. */
+static int
+port_of(curl_socket_t fd)
+{
+	struct sockaddr_storage address = {0};
+	socklen_t size = sizeof(address);
+
+	if (getsockname(fd, (struct sockaddr *) &address, &size) != 0)
+		return 0;
+	if (address.ss_family == AF_INET)
+		return ntohs(((struct sockaddr_in *) &address)->sin_port);
+	if (address.ss_family == AF_INET6)
+		return ntohs(((struct sockaddr_in6 *) &address)->sin6_port);
+	return 0;
+}
+
+void
+aep_wait_request_begins(int port, AepWaitConnection *connection)
+{
+	*connection = (AepWaitConnection){0};
+	for (int fd = 0; fd < socket_slots; fd++)
+	{
+		WatchedSocket *entry = &sockets[fd];
+		struct pollfd input = {.fd = fd, .events = POLLIN};
+
+		if (entry->opened && entry->port == 0)
+			entry->port = port_of(fd);
+		if (!entry->opened || entry->port != port)
+			continue;
+		/* connections to different addresses may share a port: none of them stirs then */
+		connection->known = true;
+		connection->used |= entry->used;
+		connection->idle |= entry->wanted == 0;
+		connection->stirs |= entry->used && poll(&input, 1, 0) != 0;
+		entry->used = true;
+	}
+}
+
 bool
 aep_wait_idle_stirs(void)
 {
-	struct pollfd idle[EVENTS_PER_STEP];
-	int count = 0;
-
 	for (int fd = 0; fd < socket_slots; fd++)
 	{
-		if (!sockets[fd].opened || sockets[fd].wanted != 0)
-			continue;
-		idle[count++] = (struct pollfd){.fd = fd, .events = POLLIN};
-		if (count == lengthof(idle))
-		{
-			if (poll(idle, count, 0) > 0)
-				return true;
-			count = 0;
-		}
+		struct pollfd input = {.fd = fd, .events = POLLIN};
+
+		if (sockets[fd].opened && sockets[fd].wanted == 0 && poll(&input, 1, 0) != 0)
+			return true;
 	}
-	return count > 0 && poll(idle, count, 0) > 0;
+	return false;
 }
 
 CURLMcode
@@ -302,8 +337,10 @@ static CURLMcode
 socket_action(CURLM *multi, curl_socket_t fd, int mask)
 {
 	int running;
-	CURLMcode code = curl_multi_socket_action(multi, fd, mask, &running);
+	CURLMcode code;
 
+	aep_tls_call_begins();
+	code = curl_multi_socket_action(multi, fd, mask, &running);
 	restore_signals();
 	return code;
 }

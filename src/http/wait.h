@@ -34,9 +34,24 @@ extern int aep_wait_close_socket(void *arg, curl_socket_t fd);
 /* For CURLOPT_RESOLVER_START_FUNCTION: libcurl may start a thread next. */
 extern int aep_wait_resolver_starts(void *resolver, void *reserved, void *arg);
 
+/* The connection that a request is about to go out on. */
+typedef struct AepWaitConnection
+{
+	bool known; /* else nothing is known of it */
+	bool used;	/* for a request before */
+	bool idle;	/* libcurl waits for nothing on it */
+	bool stirs; /* used, and something has come in, or the other end has closed it */
+} AepWaitConnection;
+
 /*
- * Has something come in on a connection that waits for its next request, or
- * did the other end close it?
+ * For CURLOPT_PREREQFUNCTION, which is told the connection's own port: finds
+ * the connection, and counts it as used from now on.
+ */
+extern void aep_wait_request_begins(int port, AepWaitConnection *connection);
+
+/*
+ * Whether something has come in on any connection that libcurl waits for nothing
+ * on, or the other end has closed one.
  */
 extern bool aep_wait_idle_stirs(void);
 

@@ -13,16 +13,23 @@
 #include "datatype/timestamp.h"
 
 #include "compat.h"
+#include "database/installation.h"
 #include "json/payload.h"
 
 /* What a row's step can be. */
 typedef enum AepIngestStep
 {
 	AEP_INGEST_ACTIVE,	 /* Experience Platform uses active_login */
+	AEP_INGEST_PROVING,	 /* pending_login is tried, through a connection of its own */
 	AEP_INGEST_ROTATING, /* pending_login is being introduced */
 	AEP_INGEST_UNKNOWN	 /* nobody knows which of the logins it uses, if any */
 } AepIngestStep;
 
+/*
+ * A row.  Whoever can write the table can write anything: only a row without a
+ * problem (see validity.h) is as described here; of any other the strings may
+ * hold anything, and be NULL.
+ */
 typedef struct AepIngestState
 {
 	const char *role_name; /* holds the grants; key */
@@ -37,13 +44,19 @@ typedef struct AepIngestState
 	int connection_limit;
 	const char *active_login;
 	const char *pending_login; /* NULL: none */
-	const char *kept_logins;   /* more that may be in use, each between blanks */
+	const char *kept_logins;   /* a list (see below): more that may be in use */
+	const char *made_logins;   /* a list: all that are ours; NULL: before 2.0, not noted */
 	AepIngestStep step;
 	bool patched;			/* the platform has taken pending_login */
 	const char *etag;		/* of the connection before, or if patched after the change */
 	TimestampTz rotated_at; /* 0: never */
-	const char *schemas;	/* what was granted, as array literals: names, */
-	const char *tables;		/* and qualified names */
+	const char *probe_name; /* a connection made to try a login, or being made; NULL: none */
+	const char *probe_id;	/* NULL: not known */
+	bool moves;				/* the next rotation gives the connection this address */
+	AepInstallation installation;
+	const char *schemas; /* what was granted, as array literals: names, */
+	const char *tables;	 /* and qualified names */
+	const char *problem; /* with the row, a sentence; NULL: none */
 } AepIngestState;
 
 extern const char *aep_ingest_step_name(AepIngestStep step);
@@ -51,11 +64,19 @@ extern const char *aep_ingest_step_name(AepIngestStep step);
 /* All of these need SPI; strings are palloc'd in the context given. */
 
 /*
- * The row of a connection; false if it has none.  A function that only looks is
- * read_only, a procedure that commits is not.
+ * The row of a connection, or of a role; false if it has none.  A function that
+ * only looks is read_only, a procedure that commits is not.
  */
 extern bool aep_ingest_state_find(const char *connection_id, bool read_only, MemoryContext memory,
 								  AepIngestState *state);
+extern bool aep_ingest_state_find_role(const char *role_name, MemoryContext memory,
+									   AepIngestState *state);
+
+/*
+ * The role whose connection it is, in the current context; NULL if it is none's.
+ * The only one that needs no SPI, and works with the table of any version.
+ */
+extern const char *aep_ingest_role_of(const char *connection_id);
 
 /* Raises 42704 for a connection that has none, or none that the caller may see. */
 pg_noreturn extern void aep_ingest_state_missing(const char *connection_id);
@@ -67,5 +88,12 @@ extern void aep_ingest_state_delete(const char *role_name);
 
 /* All rows, in the order of role_name; *count gets their number. */
 extern AepIngestState *aep_ingest_state_list(MemoryContext memory, int *count);
+
+/*
+ * A list of logins is a text in which each stands between blanks.  Adding gives
+ * a new one, palloc'd.
+ */
+extern bool aep_ingest_list_has(const char *list, const char *login);
+extern const char *aep_ingest_list_add(const char *list, const char *login);
 
 #endif /* AEP_INGEST_STATE_H */

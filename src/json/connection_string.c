@@ -81,14 +81,6 @@ aep_ssl_mode_list(void)
 	return "Disable, Allow, Prefer, Require, Verify Ca, Verify Full";
 }
 
-/* What a reader may trim off a value: ADO.NET's does not stop at ASCII. */
-static bool
-is_blank(uint32_t code)
-{
-	return code == ' ' || code == 0xa0 || code == 0x1680 || (code >= 0x2000 && code <= 0x200a) ||
-		   code == 0x202f || code == 0x205f || code == 0x3000;
-}
-
 const char *
 aep_connection_string_refusal(const char *value)
 {
@@ -103,8 +95,8 @@ aep_connection_string_refusal(const char *value)
 		uint32_t code = 0;
 		size_t size = aep_utf8_read(value + at, len - at, &code);
 
-		/* a byte that is not UTF-8 is not for us to judge */
-		blank = size > 0 && is_blank(code);
+		/* a byte that is not UTF-8 is not for us to judge; ADO.NET trims more than ASCII's blanks */
+		blank = size > 0 && aep_utf8_is_blank(code);
 		if (size > 0 && aep_utf8_is_control(code))
 			return "must not hold a control character";
 		if (code == ';')

@@ -144,15 +144,12 @@ static bool
 fill_patch(cJSON *patch, const AepConnectionChange *change, const MadeText *made)
 {
 	cJSON *operation;
+	bool removes = change->description != NULL && change->description[0] == '\0';
 
-	if (change->description != NULL && change->description[0] == '\0')
-	{
-		if (add_operation(patch, "remove", "/description") == NULL)
-			return false;
-	}
-	else if (!add_text_operation(patch, "add", "/description", change->description))
-		return false;
-	if (!add_text_operation(patch, "replace", "/name", change->name) ||
+	/* facts: Adobe's file wants a value with every operation, RFC 6902 ignores that of "remove" */
+	if (!add_text_operation(patch, removes ? "remove" : "add", "/description",
+							change->description) ||
+		!add_text_operation(patch, "replace", "/name", change->name) ||
 		!add_text_operation(patch, "replace", "/state", change->state))
 		return false;
 	if (!change->has_auth)

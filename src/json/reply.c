@@ -12,17 +12,25 @@
 #include "json/utf8.h"
 
 /*
+ * What is read here is an object of a few members.  cJSON cannot be stopped, so
+ * it does not get more values than such a max_response_size would allow for.
+ */
+#define VALUES_OF (2 * 1024 * 1024)
+
+/*
  * Parses a body.  A tree is returned only with AEP_ANSWER_OK; free_tree()
  * frees it.  JSON that memory does not suffice for counts as not JSON.
  */
 static AepAnswerStatus
-parse(const char *body, size_t len, size_t max_size, cJSON **tree)
+parse(const char *body, size_t len, cJSON **tree)
 {
 	const char *end = NULL;
 	AepText text;
-	AepAnswerStatus status = aep_answer_check(body, len, max_size, &text);
+	AepAnswerStatus status = aep_answer_check(body, len, VALUES_OF, NULL, &text);
 
 	*tree = NULL;
+	if (status == AEP_ANSWER_TOO_MANY)
+		return AEP_ANSWER_FAR_TOO_MANY;
 	if (status != AEP_ANSWER_OK)
 		return status;
 	*tree = cJSON_ParseWithLengthOpts(text.data, text.len, &end, false);
@@ -95,9 +103,8 @@ member_text(const cJSON *object, const char *name)
 	return text != NULL && text[0] != '\0' ? text : NULL;
 }
 
-/* Copies a UUID in lower case. */
-static bool
-read_uuid(const char *text, char *uuid)
+bool
+aep_reply_read_uuid(const char *text, char *uuid)
 {
 	size_t len = strlen(text);
 
@@ -121,7 +128,7 @@ aep_reply_is_uuid(const char *text)
 {
 	char uuid[37];
 
-	return read_uuid(text, uuid);
+	return aep_reply_read_uuid(text, uuid);
 }
 
 bool
@@ -156,7 +163,7 @@ read_created(const cJSON *answer, AepCreated *created)
 		return AEP_ANSWER_DUPLICATE;
 	if (!cJSON_IsString(id))
 		return AEP_ANSWER_NO_ID;
-	if (!read_uuid(id->valuestring, uuid))
+	if (!aep_reply_read_uuid(id->valuestring, uuid))
 		return AEP_ANSWER_BAD_ID;
 	memcpy(created->id, uuid, sizeof(uuid));
 	if (etag == NULL)
@@ -169,10 +176,10 @@ read_created(const cJSON *answer, AepCreated *created)
 }
 
 AepAnswerStatus
-aep_reply_created(const char *body, size_t len, size_t max_size, AepCreated *created)
+aep_reply_created(const char *body, size_t len, AepCreated *created)
 {
 	cJSON *answer;
-	AepAnswerStatus status = parse(body, len, max_size, &answer);
+	AepAnswerStatus status = parse(body, len, &answer);
 
 	memset(created, 0, sizeof(*created));
 	if (status == AEP_ANSWER_OK)
@@ -183,6 +190,12 @@ aep_reply_created(const char *body, size_t len, size_t max_size, AepCreated *cre
 
 /* A token that lives longer than a year is a mistake in "expires_in". */
 #define LONGEST_LIFE (366 * 24 * 60 * 60)
+
+/*
+ * One of which nothing is known: it serves the calls of a moment.  If it lives
+ * for a shorter time, the service refuses it, and another one is fetched.
+ */
+#define UNKNOWN_LIFE 60
 
 static bool
 is_printable(const char *text)
@@ -204,17 +217,19 @@ read_token(const cJSON *answer, AepBuffer *token, int64_t *life)
 	if (text == NULL || !is_printable(text))
 		return AEP_ANSWER_NO_TOKEN;
 	if (!cJSON_IsNumber(expires_in) || !(expires_in->valuedouble >= 1))
-		return AEP_ANSWER_BAD_LIFE;
-	*life =
-		expires_in->valuedouble < LONGEST_LIFE ? (int64_t) expires_in->valuedouble : LONGEST_LIFE;
+		*life = UNKNOWN_LIFE;
+	else if (expires_in->valuedouble < LONGEST_LIFE)
+		*life = (int64_t) expires_in->valuedouble;
+	else
+		*life = LONGEST_LIFE;
 	return aep_buffer_append(token, text, strlen(text)) ? AEP_ANSWER_OK : AEP_ANSWER_NO_TOKEN;
 }
 
 AepAnswerStatus
-aep_reply_token(const char *body, size_t len, size_t max_size, AepBuffer *token, int64_t *life)
+aep_reply_token(const char *body, size_t len, AepBuffer *token, int64_t *life)
 {
 	cJSON *answer;
-	AepAnswerStatus status = parse(body, len, max_size, &answer);
+	AepAnswerStatus status = parse(body, len, &answer);
 
 	if (status == AEP_ANSWER_OK)
 		status = read_token(answer, token, life);
@@ -315,18 +330,16 @@ find_request_id(const cJSON *answer)
 }
 
 void
-aep_reply_error(const char *body, size_t len, size_t max_size, const AepSecrets *secrets,
-				AepServiceError *error)
+aep_reply_error(const char *body, size_t len, const AepSecrets *secrets, AepServiceError *error)
 {
 	cJSON *answer;
-	AepAnswerStatus status = parse(body, len, max_size, &answer);
+	AepAnswerStatus status = parse(body, len, &answer);
 	const char *message = find_message(answer);
 	const char *request_id = find_request_id(answer);
-	char code[sizeof(error->code)];
 
 	memset(error, 0, sizeof(*error));
-	find_code(answer, code, sizeof(code));
-	aep_mask(secrets, code, strlen(code), error->code, sizeof(error->code));
+	find_code(answer, error->raw_code, sizeof(error->raw_code));
+	aep_mask(secrets, error->raw_code, strlen(error->raw_code), error->code, sizeof(error->code));
 	if (request_id != NULL)
 		aep_mask(secrets, request_id, strlen(request_id), error->request_id,
 				 sizeof(error->request_id));

@@ -92,3 +92,17 @@ aep_utf8_is_control(uint32_t code)
 		   code == 0x200f || (code >= 0x2028 && code <= 0x202e) ||
 		   (code >= 0x2066 && code <= 0x2069);
 }
+
+bool
+aep_utf8_is_blank(uint32_t code)
+{
+	return code == ' ' || code == 0xa0 || code == 0x1680 || (code >= 0x2000 && code <= 0x200a) ||
+		   code == 0x202f || code == 0x205f || code == 0x3000;
+}
+
+bool
+aep_utf8_is_invisible(uint32_t code)
+{
+	return code == 0xad || code == 0x180e || code == 0x200b || (code >= 0x2060 && code <= 0x2064) ||
+		   code == 0xfeff;
+}

@@ -28,4 +28,14 @@ extern bool aep_utf8_is_valid(const char *text, size_t len);
  */
 extern bool aep_utf8_is_control(uint32_t code);
 
+/* Blanks: ASCII's, the no-break space, and the others that Unicode has. */
+extern bool aep_utf8_is_blank(uint32_t code);
+
+/*
+ * Characters that a reader does not see, and that get copied along with a text:
+ * zero-width spaces, soft hyphens, byte order marks.  Not the joiners, without
+ * which some languages cannot be written.
+ */
+extern bool aep_utf8_is_invisible(uint32_t code);
+
 #endif /* AEP_UTF8_H */

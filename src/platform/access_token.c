@@ -253,8 +253,7 @@ read_token(AepTokenFetch *fetch)
 		aep_error_from_exchange(&fetch->context, exchange, &fetch->error);
 		return 0;
 	}
-	status = aep_reply_token(exchange->body.data, exchange->body.len, exchange->max_size,
-							 &fetch->token, &life);
+	status = aep_reply_token(exchange->body.data, exchange->body.len, &fetch->token, &life);
 	if (status == AEP_ANSWER_OK)
 		return life;
 	aep_buffer_free(&fetch->token);
@@ -305,7 +304,8 @@ aep_access_token_ask(const AepServer *server, int64 deadline, AepBuffer *to)
 				 errmsg("the user mapping for server \"%s\" has neither \"client_secret\" nor "
 						"\"access_token\"",
 						server->name),
-				 errhint("Use ALTER USER MAPPING ... OPTIONS (ADD client_secret '...').")));
+				 errhint("Use ALTER %s OPTIONS (ADD client_secret '...').",
+						 aep_server_mapping_name(server))));
 
 	entry = find_entry(server);
 	if (entry->fetch != NULL && aep_token_fetch_is_over(entry->fetch))

@@ -8,12 +8,14 @@
 
 #include "database/encoding.h"
 #include "database/option.h"
+#include "json/reply.h"
+#include "database/value.h"
 #include "platform/access_token.h"
 #include "platform/call.h"
 #include "platform/document.h"
 
-/* Flow Service and its neighbours are below this path of the gateway. */
-#define FOUNDATION_PATH "/data/foundation"
+/* Of the text of a UUID. */
+#define UUID_LENGTH 36
 
 /* Ours, and If-Match. */
 #define MAX_OWN_HEADERS 7
@@ -48,6 +50,9 @@ aep_call_begin(const AepServer *server, const char *method, const char *path, co
 	call->context.method = method;
 	call->context.server = server->name;
 	call->context.secrets = &call->secrets;
+	if (server->access_token != NULL)
+		call->context.token =
+			server->client_secret != NULL ? AEP_TOKEN_BEFORE_SECRET : AEP_TOKEN_OWN;
 	call->memory = memory;
 	call->release.func = release_call;
 	call->release.arg = call;
@@ -138,8 +143,8 @@ send_request(AepCall *call)
 	AepHttpHeader *headers = palloc((MAX_OWN_HEADERS + call->nheaders) * sizeof(AepHttpHeader));
 	AepHttpRequest request = {
 		.method = call->context.method,
-		.url =
-			aep_http_url(server->base_url, FOUNDATION_PATH, call->path, call->query, call->nquery),
+		.url = aep_http_url(server->base_url, AEP_FOUNDATION_PATH, call->path, call->query,
+							call->nquery),
 		.headers = headers,
 		.nheaders = collect_headers(call, call->token.data, headers),
 		.body = call->body.len > 0 ? call->body.data : NULL,
@@ -313,6 +318,29 @@ aep_call_answer(const AepCall *call)
 	return complete ? call->exchange : NULL;
 }
 
+bool
+aep_call_location_id(const AepCall *call, char *id)
+{
+	const char *location = aep_http_header(call->exchange, "Location");
+	size_t path = strlen(call->path);
+	size_t len;
+	char text[UUID_LENGTH + 1];
+
+	if (location == NULL)
+		return false;
+	len = strcspn(location, "?#");
+	while (len > 0 && location[len - 1] == '/')
+		len--;
+	while (path > 0 && call->path[path - 1] == '/')
+		path--;
+	if (len < path + 1 + UUID_LENGTH)
+		return false;
+	location += len - UUID_LENGTH;
+	strlcpy(text, location, sizeof(text));
+	return aep_reply_read_uuid(text, id) && location[-1] == '/' &&
+		   strncmp(location - 1 - path, call->path, path) == 0;
+}
+
 /* Tells what the failure means for the object that was to be created. */
 static void
 settle_pending(AepCall *call, const AepError *error)
@@ -361,10 +389,10 @@ aep_call_not_understood(AepCall *call, const char *why)
 }
 
 JsonbContainer *
-aep_call_document(AepCall *call)
+aep_call_document(AepCall *call, const AepList *list)
 {
 	const char *why;
-	Jsonb *document = aep_document_parse(call->exchange, &why);
+	Jsonb *document = aep_document_parse(call->exchange, list, &why);
 
 	if (document == NULL)
 		aep_call_not_understood(call, why);

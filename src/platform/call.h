@@ -14,6 +14,7 @@
 #include "http/url.h"
 #include "platform/access_token.h"
 #include "platform/error.h"
+#include "platform/parse.h"
 #include "platform/pending.h"
 
 /* Flow Service's base connections, below the gateway's /data/foundation. */
@@ -106,6 +107,13 @@ extern void aep_call_require_token(const AepServer *server);
 extern AepHttpExchange *aep_call_answer(const AepCall *call);
 
 /*
+ * The id of what a POST has created, by the header Location of its answer: a
+ * UUID behind the path that was called.  id has room for 37 bytes; false: there
+ * is none.
+ */
+extern bool aep_call_location_id(const AepCall *call, char *id);
+
+/*
  * True for a complete 2xx answer; else *error tells what went wrong, in the
  * current context, and the pending object is settled.
  */
@@ -114,8 +122,11 @@ extern bool aep_call_succeeded(AepCall *call, AepError *error);
 /* aep_call_wait(), and raises the error unless it succeeded. */
 extern void aep_call_require_success(AepCall *call);
 
-/* The answer as JSON, in the current context; throws 08P01 if it is not. */
-extern JsonbContainer *aep_call_document(AepCall *call);
+/*
+ * The answer as JSON, in the current context, a list in it taken as parse.h says;
+ * NULL: there is none.  Throws 08P01 if it is not JSON.
+ */
+extern JsonbContainer *aep_call_document(AepCall *call, const AepList *list);
 
 /* Raises 08P01: the answer "why" (completes "The answer ..."), showing it. */
 pg_noreturn extern void aep_call_not_understood(AepCall *call, const char *why);

@@ -5,7 +5,6 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "common/jsonapi.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
@@ -25,12 +24,15 @@
 #include "json/utf8.h"
 #include "platform/document.h"
 
+/* As much of a text is shown in a message: a host has 253 bytes at most. */
+#define MAX_SHOWN 260
+
 /*
  * Turns \u escapes into the characters they stand for: jsonb_in() refuses
  * those that the database's encoding cannot hold, and with SQL_ASCII all
  * beyond ASCII, while characters are converted as far as it goes.
  */
-static const char *
+static char *
 unescape(const AepText *text)
 {
 	StringInfoData result;
@@ -66,27 +68,49 @@ unescape(const AepText *text)
 	return result.data;
 }
 
+/*
+ * A readable text in the database's encoding: a palloc'd copy, or itself.  It is
+ * NUL-terminated as the body is; the blanks behind it are blanks for PostgreSQL too.
+ */
+static const char *
+text_of_database(const AepText *readable)
+{
+	char *unescaped;
+	const char *text;
+
+	if (GetDatabaseEncoding() == PG_UTF8)
+		return readable->data;
+	unescaped = unescape(readable);
+	text = aep_from_utf8(unescaped);
+	if (text != unescaped)
+		pfree(unescaped);
+	return text;
+}
+
+static void
+serve_interrupts(void)
+{
+	CHECK_FOR_INTERRUPTS();
+}
+
 Jsonb *
-aep_document_parse(const AepHttpExchange *answer, const char **why)
+aep_document_parse(const AepHttpExchange *answer, const AepList *list, const char **why)
 {
 	AepText readable;
-	AepAnswerStatus status =
-		aep_answer_check(answer->body.data, answer->body.len, answer->max_size, &readable);
-	const char *text;
-	Datum document;
+	AepAnswerStatus status = aep_answer_check(answer->body.data, answer->body.len, answer->max_size,
+											  serve_interrupts, &readable);
+	Jsonb *document;
 
-	CHECK_FOR_INTERRUPTS();
 	if (status == AEP_ANSWER_OK)
 	{
-		/* NUL-terminated as the body is; the blanks behind it are blanks for PostgreSQL too */
-		text = readable.data;
-		if (GetDatabaseEncoding() != PG_UTF8)
-			text = aep_from_utf8(unescape(&readable));
-		CHECK_FOR_INTERRUPTS();
-		if (aep_read_jsonb(unconstify(char *, text), &document))
-			return DatumGetJsonbP(document);
-		status = AEP_ANSWER_NOT_JSON;
+		const char *text = text_of_database(&readable);
+
+		status = aep_parse_json(text, list, &document);
+		if (text != readable.data)
+			pfree(unconstify(char *, text));
 	}
+	if (status == AEP_ANSWER_OK)
+		return document;
 	*why = aep_answer_status_text(status);
 	return NULL;
 }
@@ -108,49 +132,65 @@ aep_document_member(JsonbContainer *object, const char *name)
 }
 
 Jsonb *
-aep_document_element(JsonbContainer *array, int index)
+aep_document_first(JsonbContainer *array)
 {
 	JsonbValue *value;
 
 	if (array == NULL || !JsonContainerIsArray(array))
 		return NULL;
-	value = getIthJsonbValueFromContainer(array, index);
+	value = getIthJsonbValueFromContainer(array, 0);
 	return value != NULL && value->type == jbvBinary ? JsonbValueToJsonb(value) : NULL;
 }
 
-int
-aep_document_length(JsonbContainer *array)
+/* As much as is read between two looks for interrupts. */
+#define SLICE (64 * 1024)
+
+/* A slice's length: at most SLICE, and cut before a character, not within. */
+static size_t
+slice_length(const char *data, size_t len)
 {
-	return array != NULL && JsonContainerIsArray(array) ? (int) JsonContainerSize(array) : 0;
+	size_t slice = SLICE;
+
+	if (len <= SLICE)
+		return len;
+	while (slice > SLICE - MAX_MULTIBYTE_CHAR_LEN && ((unsigned char) data[slice] & 0xc0) == 0x80)
+		slice--;
+	return slice;
+}
+
+/* Bytes that may be no text as UTF-8, as far as they can be shown; palloc'd. */
+static char *
+make_text(const char *data, size_t len)
+{
+	/* nothing becomes longer */
+	char *text = palloc(len + 1);
+	size_t filled = 0;
+
+	text[0] = '\0';
+	for (size_t at = 0; at < len;)
+	{
+		size_t slice = slice_length(data + at, len - at);
+
+		CHECK_FOR_INTERRUPTS();
+		filled += aep_mask(NULL, data + at, slice, text + filled, len + 1 - filled);
+		at += slice;
+	}
+	return text;
 }
 
 /* Text of the database from bytes of the network. */
 static const char *
 decode(const char *data, size_t len)
 {
-	char *copy;
-
 	if (aep_utf8_is_valid(data, len) && memchr(data, '\0', len) == NULL)
 		return aep_from_utf8(pnstrdup(data, len));
-	copy = palloc(4 * len + 1);
-	aep_mask(NULL, data, len, copy, 4 * len + 1);
-	return aep_from_utf8(copy);
-}
-
-static JsonbValue
-string_value(const char *text)
-{
-	JsonbValue value = {.type = jbvString};
-
-	value.val.string.val = unconstify(char *, text);
-	value.val.string.len = (int) strlen(text);
-	return value;
+	return aep_from_utf8(make_text(data, len));
 }
 
 Jsonb *
 aep_document_string(const char *data, size_t len)
 {
-	JsonbValue value = string_value(decode(data, len));
+	JsonbValue value = aep_parse_string(decode(data, len));
 
 	return JsonbValueToJsonb(&value);
 }
@@ -158,24 +198,74 @@ aep_document_string(const char *data, size_t len)
 void
 aep_document_push_member(JsonbInState *state, const char *name, const char *value)
 {
-	JsonbValue item = string_value(decode(name, strlen(name)));
+	JsonbValue item = aep_parse_string(decode(name, strlen(name)));
 
 	aep_push_jsonb(state, WJB_KEY, &item);
-	item = string_value(decode(value, strlen(value)));
+	item = aep_parse_string(decode(value, strlen(value)));
 	aep_push_jsonb(state, WJB_VALUE, &item);
 }
 
+static bool
+is_shown(const JsonbValue *key, const char *const *shown, int nshown)
+{
+	for (int i = 0; i < nshown; i++)
+	{
+		if (key->val.string.len == (int) strlen(shown[i]) &&
+			memcmp(key->val.string.val, shown[i], key->val.string.len) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* An object with the same names, and the values that are shown. */
+static Jsonb *
+mask_members(JsonbContainer *object, const char *const *shown, int nshown)
+{
+	JsonbIterator *iterator = JsonbIteratorInit(object);
+	JsonbInState state = {0};
+	JsonbValue mask = aep_parse_string(AEP_MASK);
+	JsonbValue value;
+	JsonbIteratorToken token;
+	bool as_it_is = false;
+
+	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (token == WJB_KEY)
+			as_it_is = is_shown(&value, shown, nshown);
+		if (token == WJB_VALUE && !(as_it_is && value.type != jbvBinary))
+			aep_push_jsonb(&state, token, &mask);
+		else
+			aep_push_jsonb(&state, token, token == WJB_KEY || token == WJB_VALUE ? &value : NULL);
+	}
+	return JsonbValueToJsonb(state.result);
+}
+
 Jsonb *
-aep_document_replace(Jsonb *document, const char *const *path, int depth, const char *text)
+aep_document_mask(Jsonb *document, const char *const *path, int depth, const char *const *shown,
+				  int nshown)
 {
 	Datum *steps = palloc(depth * sizeof(Datum));
+	JsonbContainer *parent = &document->root;
+	JsonbContainer *object;
+	Jsonb *masked;
 
 	for (int i = 0; i < depth; i++)
+	{
+		if (find_member(parent, path[i]) == NULL)
+			return document;
 		steps[i] = CStringGetTextDatum(path[i]);
+		if (i < depth - 1)
+			parent = aep_document_member(parent, path[i]);
+	}
+	object = aep_document_member(parent, path[depth - 1]);
+	masked = object != NULL && JsonContainerIsObject(object)
+				 ? mask_members(object, shown, nshown)
+				 : aep_document_string(AEP_MASK, strlen(AEP_MASK));
 	return DatumGetJsonbP(DirectFunctionCall4(
 		jsonb_set, JsonbPGetDatum(document),
 		PointerGetDatum(construct_array(steps, depth, TEXTOID, -1, false, TYPALIGN_INT)),
-		JsonbPGetDatum(aep_document_string(text, strlen(text))), BoolGetDatum(false)));
+		JsonbPGetDatum(masked), BoolGetDatum(false)));
 }
 
 char *
@@ -205,6 +295,43 @@ aep_document_shows_other(JsonbContainer *object, const char *name, const char *o
 	const char *shown = aep_document_text(object, name);
 
 	return shown != NULL && ours != NULL && strcmp(shown, ours) != 0;
+}
+
+const char *
+aep_document_one_line(const char *text)
+{
+	char line[MAX_SHOWN];
+	const char *utf8 = aep_to_utf8(text, "text of the service");
+
+	aep_mask(NULL, utf8, strlen(utf8), line, sizeof(line));
+	return aep_from_utf8(pstrdup(line));
+}
+
+const char *
+aep_document_unknown_member(JsonbContainer *object, const char *const *known, int count)
+{
+	JsonbIterator *iterator;
+	JsonbValue item;
+	JsonbIteratorToken token;
+
+	if (object == NULL || !JsonContainerIsObject(object))
+		return NULL;
+	iterator = JsonbIteratorInit(object);
+	while ((token = JsonbIteratorNext(&iterator, &item, true)) != WJB_DONE)
+	{
+		const char *name;
+		int i = 0;
+
+		CHECK_FOR_INTERRUPTS();
+		if (token != WJB_KEY)
+			continue;
+		name = pnstrdup(item.val.string.val, item.val.string.len);
+		while (i < count && strcmp(name, known[i]) != 0)
+			i++;
+		if (i == count)
+			return name;
+	}
+	return NULL;
 }
 
 char *

@@ -13,25 +13,25 @@
 
 #include "compat.h"
 #include "http/http.h"
+#include "platform/parse.h"
 
 /*
- * The body of an answer as jsonb, in the current context; NULL if it is not
- * JSON, or does not pass answer.h's gate, and then *why completes "The answer
- * ...".  Interrupts are served before and after each reading of the text.
+ * The body of an answer as jsonb, in the current context, without the elements of
+ * the list, if one is given, which are taken as parse.h says.  NULL if it is not
+ * JSON, or does not pass answer.h's gate, and then *why completes "The answer ...";
+ * some elements may have been taken.  Interrupts are served all the time.
  */
-extern Jsonb *aep_document_parse(const AepHttpExchange *answer, const char **why);
+extern Jsonb *aep_document_parse(const AepHttpExchange *answer, const AepList *list,
+								 const char **why);
 
 /* A member that is an object or array; NULL if there is none, or *object is NULL. */
 extern JsonbContainer *aep_document_member(JsonbContainer *object, const char *name);
 
 /*
- * An element of an array that is an object or array, as a value of its own;
- * NULL beyond the end and for others.
+ * The first element of an array as a value of its own, if it is an object or
+ * array; NULL if not, and for anything but an array.
  */
-extern Jsonb *aep_document_element(JsonbContainer *array, int index);
-
-/* The number of elements; 0 for anything but an array, and for NULL. */
-extern int aep_document_length(JsonbContainer *array);
+extern Jsonb *aep_document_first(JsonbContainer *array);
 
 /* Any bytes as a JSON string: as they are if they are UTF-8, else as far as can be shown. */
 extern Jsonb *aep_document_string(const char *data, size_t len);
@@ -39,15 +39,26 @@ extern Jsonb *aep_document_string(const char *data, size_t len);
 /* Adds a member to an object being built; the value likewise. */
 extern void aep_document_push_member(JsonbInState *state, const char *name, const char *value);
 
-/* A copy in which the member at the path, if it is there, is this text. */
-extern Jsonb *aep_document_replace(Jsonb *document, const char *const *path, int depth,
-								   const char *text);
+/*
+ * A copy in which the value at the path, if it is there, is masked: an object
+ * keeps the names of all its members, and the values of those that are shown, if
+ * they are scalars; anything else is masked whole.
+ */
+extern Jsonb *aep_document_mask(Jsonb *document, const char *const *path, int depth,
+								const char *const *shown, int nshown);
 
 /* A member's text, palloc'd: a string, or a number or boolean as it is written. */
 extern char *aep_document_text(JsonbContainer *object, const char *name);
 
 /* Whether a member has another text than ours; a hidden one counts as ours, and NULL as any. */
 extern bool aep_document_shows_other(JsonbContainer *object, const char *name, const char *ours);
+
+/* What the service sent as a part of a message: printable, on one line, cut. */
+extern const char *aep_document_one_line(const char *text);
+
+/* The name of a member that is not among the known ones; NULL: there is none. */
+extern const char *aep_document_unknown_member(JsonbContainer *object, const char *const *known,
+											   int count);
 
 /* The "id" of an entity; raises 08P01 if it has none, or one that is no uuid. */
 extern char *aep_document_id(JsonbContainer *entity);

@@ -9,6 +9,14 @@
 #include "http/http.h"
 #include "json/mask.h"
 
+/* Where the access token of a call comes from. */
+typedef enum AepTokenSource
+{
+	AEP_TOKEN_FETCHED,		/* with client_secret */
+	AEP_TOKEN_OWN,			/* access_token of the user mapping */
+	AEP_TOKEN_BEFORE_SECRET /* the same, and there is a client_secret that it makes useless */
+} AepTokenSource;
+
 /* What was being done, for the message. */
 typedef struct AepErrorContext
 {
@@ -17,6 +25,9 @@ typedef struct AepErrorContext
 	const char *method;
 	const AepSecrets *secrets; /* none of them reaches the user */
 	bool token_request;		   /* to IMS, for an access token */
+	bool reaches_database;	   /* Experience Platform connects to a database for it */
+	AepTokenSource token;
+	bool hides_answer; /* of which no words are shown: it may repeat other secrets */
 } AepErrorContext;
 
 /* An error not yet raised; texts in the database's encoding. */
@@ -55,6 +66,15 @@ extern void aep_error_token_not_understood(const AepErrorContext *context,
  * be about the connection's login or the organisation, which no token mends.
  */
 extern bool aep_error_token_refused(const AepHttpExchange *exchange);
+
+/*
+ * Whether a complete answer says that the object does not exist.  Facts: the code
+ * FLOW-1439 says so with either status, 400 or 404.
+ */
+extern bool aep_error_says_absent(const AepHttpExchange *answer);
+
+/* Whether it is a request of a change: nothing that only asks, nor one of a token. */
+extern bool aep_error_is_change(const AepErrorContext *context);
 
 /*
  * The same for a request that was not sent, or not again, for want of an access

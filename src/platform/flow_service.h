@@ -24,7 +24,7 @@
  */
 extern void aep_flow_check_access(const AepServer *server);
 
-/* POST /connections.  Logs the new id. */
+/* POST /connections.  Logs the new id.  Here *created has text of the database. */
 extern void aep_flow_create_connection(const AepServer *server, const AepBaseConnection *connection,
 									   AepCreated *created);
 
@@ -68,6 +68,13 @@ extern const char *aep_flow_etag(Jsonb *entity);
 /* DELETE /connections/{id}.  Names the flows that keep the service from it. */
 extern void aep_flow_delete_connection(const AepServer *server, const char *id);
 
+/*
+ * The same without raising: false, and *error says why it may be there still.
+ * With *was_missing that is that the service has no such connection.
+ */
+extern bool aep_flow_try_delete(const AepServer *server, const char *id, bool *was_missing,
+								AepError *error);
+
 /* GET /connections/{id}: the entity, out of its envelope. */
 extern Jsonb *aep_flow_connection(const AepServer *server, const char *id);
 
@@ -88,15 +95,12 @@ typedef enum AepTestResult
 	AEP_TEST_NOT_ASKED /* *error says why */
 } AepTestResult;
 
+/* The same without raising. */
+extern AepTestResult aep_flow_try_test(const AepServer *server, const char *id, const char **reason,
+									   AepError *error);
+
 /* The same in two halves. */
 extern AepCall *aep_flow_test_begin(const AepServer *server, const char *id);
 extern AepTestResult aep_flow_test_finish(AepCall *call, const char **reason, AepError *error);
-
-/* GET /connections/{id}/explore: the tables, an array. */
-extern JsonbContainer *aep_flow_explore(const AepServer *server, const char *id);
-
-/* The same for one table: an object with "schema" and, with preview, "data". */
-extern JsonbContainer *aep_flow_explore_table(const AepServer *server, const char *id,
-											  const char *path, bool preview);
 
 #endif /* AEP_FLOW_SERVICE_H */

@@ -24,9 +24,6 @@
 /* As many are named in a warning; the server log has them all. */
 #define MAX_REPORTED 20
 
-/* A longer name is cut where it is shown. */
-#define MAX_NAME_SHOWN 120
-
 /* A server that entries name, as text and as a literal of SQL. */
 typedef struct PendingServer
 {
@@ -258,8 +255,7 @@ aep_pending_register(const char *kind, const char *collection, const char *name,
 {
 	static bool registered = false;
 	AepPending *entry;
-	int encoding = GetDatabaseEncoding() == PG_SQL_ASCII ? PG_UTF8 : GetDatabaseEncoding();
-	int shown = pg_encoding_mbcliplen(encoding, name, (int) strlen(name), MAX_NAME_SHOWN);
+	const char *shown = aep_quotable(name);
 	MemoryContext caller;
 
 	if (!registered)
@@ -273,7 +269,7 @@ aep_pending_register(const char *kind, const char *collection, const char *name,
 	entry->level = GetCurrentTransactionNestLevel();
 	entry->kind = kind;
 	entry->collection = pstrdup(collection);
-	entry->name = name[shown] == '\0' ? pstrdup(name) : psprintf("%.*s...", shown, name);
+	entry->name = pstrdup(shown);
 	entry->name_ascii = aep_ascii(entry->name);
 	entry->server = server_named(server);
 	MemoryContextSwitchTo(caller);

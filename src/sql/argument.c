@@ -89,3 +89,12 @@ aep_argument_refused(const char *name, const char *detail, const char *hint)
 	aep_argument_refusal(name, detail, hint, &error);
 	aep_error_raise(&error);
 }
+
+void
+aep_argument_check(const char *name, AepValueKind kind, const char *value)
+{
+	AepObjection why;
+
+	if (aep_value_refused(kind, value, &why))
+		aep_argument_refused(name, why.detail, why.hint);
+}

@@ -8,6 +8,7 @@
 #include "fmgr.h"
 
 #include "compat.h"
+#include "database/value.h"
 #include "platform/error.h"
 
 /* A text argument as a palloc'd string; NULL for SQL NULL. */
@@ -38,5 +39,8 @@ extern void aep_argument_refusal(const char *name, const char *detail, const cha
 pg_noreturn extern void aep_argument_missing(const char *name, const char *hint);
 pg_noreturn extern void aep_argument_refused(const char *name, const char *detail,
 											 const char *hint);
+
+/* Raises 22023 if a value of that kind is refused. */
+extern void aep_argument_check(const char *name, AepValueKind kind, const char *value);
 
 #endif /* AEP_ARGUMENT_H */

@@ -10,6 +10,7 @@
 
 #include "compat.h"
 #include "database/hidden_statement.h"
+#include "database/login.h"
 #include "platform/flow_service.h"
 #include "sql/argument.h"
 #include "sql/connection_argument.h"
@@ -24,14 +25,15 @@ AEP_SQL_FUNCTION(aep_base_connection_request_2_0);
 Datum
 aep_base_connection_request_2_0(PG_FUNCTION_ARGS)
 {
+	const AepServer *server;
 	AepHiddenStatement hidden;
 	AepBaseConnection connection;
 	Datum request;
 
 	aep_hide_statement(&hidden);
-	aep_connection_arguments_require(fcinfo->args,
-									 aep_server_get(aep_argument_server(fcinfo, ARG_SERVER), true),
-									 NULL, &connection);
+	server = aep_server_get(aep_argument_server(fcinfo, ARG_SERVER), true);
+	aep_connection_arguments_require(fcinfo->args, server, NULL, &connection);
+	aep_login_warn(server, &connection);
 	request =
 		DirectFunctionCall1(jsonb_in, CStringGetDatum(aep_flow_connection_preview(&connection)));
 	aep_show_statement(&hidden);
@@ -55,6 +57,7 @@ aep_create_base_connection_2_0(PG_FUNCTION_ARGS)
 	aep_hide_statement(&hidden);
 	server = aep_server_get(aep_argument_server(fcinfo, ARG_SERVER), false);
 	aep_connection_arguments_require(fcinfo->args, server, NULL, &connection);
+	aep_login_warn(server, &connection);
 	aep_flow_create_connection(server, &connection, &created);
 
 	aep_row_uuid(&row, created.id);

@@ -10,13 +10,16 @@
  */
 #include "postgres.h"
 
+#include "common/hashfn.h"
 #include "fmgr.h"
 #include "utils/array.h"
+#include "utils/hsearch.h"
 #include "utils/memutils.h"
 
 #include "compat.h"
-#include "database/endpoint.h"
 #include "database/hidden_statement.h"
+#include "database/login.h"
+#include "database/value.h"
 #include "platform/flow_service.h"
 #include "platform/many.h"
 #include "sql/argument.h"
@@ -47,19 +50,26 @@ typedef struct Batch
 	BatchItem items[WINDOW_AHEAD]; /* a ring, by ordinal */
 	int64 begun;				   /* items so far */
 	int64 stored;				   /* those that have a row */
-	char *warned_host;			   /* already warned of */
+	HTAB *warned;				   /* hashes of what was said */
 } Batch;
 
-/* Once for each host that follows another. */
+/* Each suspicion once, however many items have it. */
 static void
-warn_unreachable(Batch *batch, const char *host)
+warn(Batch *batch, const List *suspicions)
 {
-	if (batch->warned_host != NULL && strcmp(batch->warned_host, host) == 0)
-		return;
-	if (batch->warned_host != NULL)
-		pfree(batch->warned_host);
-	batch->warned_host = MemoryContextStrdup(GetMemoryChunkContext(batch), host);
-	aep_endpoint_warn_unreachable(host);
+	ListCell *cell;
+
+	foreach (cell, suspicions)
+	{
+		const AepSuspicion *suspicion = lfirst(cell);
+		const char *text = psprintf("%s%s", suspicion->message, suspicion->why.detail);
+		uint64 hash = hash_bytes_extended((const unsigned char *) text, (int) strlen(text), 0);
+		bool warned;
+
+		hash_search(batch->warned, &hash, HASH_ENTER, &warned);
+		if (!warned)
+			aep_suspicion_raise(suspicion);
+	}
 }
 
 /* The call that creates it; NULL: the item is over, its error says why. */
@@ -69,16 +79,18 @@ begin_call(Batch *batch, BatchItem *item, Datum spec)
 	static const AepAuthType default_type = AEP_AUTH_BASIC;
 	NullableDatum arguments[AEP_CONNECTION_ARGUMENTS];
 	AepBaseConnection connection = {0};
+	List *suspicions;
 	bool fits;
 
 	if (!aep_spec_read(&batch->spec_type, spec, arguments, &item->error))
 		return NULL;
 	fits = aep_connection_arguments(arguments, batch->server, &default_type, &connection,
-									&item->error);
+									&suspicions, &item->error);
 	item->name = connection.name;
 	if (!fits)
 		return NULL;
-	warn_unreachable(batch, connection.host);
+	warn(batch, suspicions);
+	warn(batch, aep_login_findings(batch->server, &connection));
 	return aep_flow_create_begin(batch->server, &connection, true, &item->error);
 }
 
@@ -167,6 +179,8 @@ aep_create_base_connections_2_0(PG_FUNCTION_ARGS)
 	AepHiddenStatement hidden;
 	ArrayType *specs;
 	Batch *batch = palloc0(sizeof(Batch));
+	const HASHCTL control = {
+		.keysize = sizeof(uint64), .entrysize = sizeof(uint64), .hcxt = CurrentMemoryContext};
 	const AepManyCallbacks callbacks = {.next = next_item, .over = end_item, .arg = batch};
 	AepMany *many;
 
@@ -177,6 +191,8 @@ aep_create_base_connections_2_0(PG_FUNCTION_ARGS)
 	batch->server = aep_server_get(aep_argument_server(fcinfo, 1), false);
 	specs = PG_GETARG_ARRAYTYPE_P(0);
 	aep_spec_type(ARR_ELEMTYPE(specs), &batch->spec_type);
+	batch->warned =
+		hash_create("aep warnings", 16, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	aep_flow_check_access(batch->server); /* without a token: no batch */
 	batch->specs = array_create_iterator(specs, 0, NULL);
 

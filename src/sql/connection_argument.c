@@ -14,6 +14,8 @@
 
 #include "database/encoding.h"
 #include "database/endpoint.h"
+#include "database/hidden_statement.h"
+#include "database/value.h"
 #include "json/connection_string.h"
 #include "sql/argument.h"
 #include "sql/connection_argument.h"
@@ -25,9 +27,8 @@
 typedef struct Reader
 {
 	const NullableDatum *arguments;
-	const AepServer *server;
-	const AepAuthType *default_type;
-	AepBaseConnection *connection;
+	AepGivenConnection *given;
+	AepBaseConnection *connection; /* of *given */
 	AepError *problem;
 } Reader;
 
@@ -40,6 +41,8 @@ static const struct
 	{"basic", AEP_AUTH_BASIC},
 	{"connection_string", AEP_AUTH_CONNECTION_STRING},
 };
+
+static const char auth_type_hint[] = "Use 'basic' or 'connection_string'.";
 
 static const char *
 read_text(const Reader *reader, AepConnectionArgument number)
@@ -73,129 +76,178 @@ enum_label(Oid value)
 static bool
 read_auth_type(const Reader *reader)
 {
-	static const char hint[] = "Use 'basic' or 'connection_string'.";
 	const NullableDatum *argument = &reader->arguments[AEP_ARG_AUTH_TYPE];
 	const char *label;
 
 	if (argument->isnull)
-	{
-		if (reader->default_type != NULL)
-			reader->connection->auth_type = *reader->default_type;
-		else
-			aep_argument_absence("auth_type", hint, reader->problem);
-		return reader->default_type != NULL;
-	}
-
+		return true;
 	label = enum_label(DatumGetObjectId(argument->value));
 	for (int i = 0; label != NULL && i < lengthof(auth_types); i++)
 	{
 		if (strcmp(label, auth_types[i].label) == 0)
 		{
+			reader->given->has_type = true;
 			reader->connection->auth_type = auth_types[i].type;
 			return true;
 		}
 	}
-	return refused(reader, "auth_type", "This version of the extension does not know it.", hint);
+	return refused(reader, "auth_type", "This version of the extension does not know it.",
+				   auth_type_hint);
 }
 
 static bool
 read_ssl_mode(const Reader *reader)
 {
 	const char *given = read_text(reader, AEP_ARG_SSL_MODE);
-	AepBaseConnection *connection = reader->connection;
 
 	if (given == NULL)
-	{
-		connection->ssl_mode = connection->auth_type == AEP_AUTH_BASIC ? "Prefer" : NULL;
 		return true;
-	}
-	connection->ssl_mode = aep_ssl_mode(given);
-	return connection->ssl_mode != NULL ||
+	reader->connection->ssl_mode = aep_ssl_mode(given);
+	return reader->connection->ssl_mode != NULL ||
 		   refused(reader, "ssl_mode", "It is not an SSL mode of Experience Platform.",
 				   psprintf("Use one of %s.", aep_ssl_mode_list()));
 }
 
-/* An argument, or the user mapping's option of the same name; not empty. */
+/* Checks a value; one that is probably wrong is suspect. */
 static bool
-read_login(const Reader *reader, AepConnectionArgument number, const char *name,
-		   const char *from_mapping, const char **value)
+check_value(const Reader *reader, const char *name, AepValueKind kind, const char *value)
+{
+	AepSuspicion *suspicion;
+	AepObjection why;
+
+	if (aep_value_refused(kind, value, &why))
+		return refused(reader, name, why.detail, why.hint);
+	if (!aep_value_suspect(kind, value, &why))
+		return true;
+	suspicion = palloc(sizeof(AepSuspicion));
+	suspicion->message = psprintf("the value of argument \"%s\" is probably wrong", name);
+	suspicion->why = why;
+	reader->given->suspicions = lappend(reader->given->suspicions, suspicion);
+	return true;
+}
+
+/* NULL is no value. */
+static bool
+read_value(const Reader *reader, AepConnectionArgument number, const char *name, AepValueKind kind,
+		   const char **value)
 {
 	*value = read_text(reader, number);
-	if (*value == NULL)
-		*value = from_mapping;
-	if (*value == NULL)
-	{
-		aep_argument_absence(name,
-							 "Give the argument, or set the option of that name in the "
-							 "user mapping.",
-							 reader->problem);
-		return false;
-	}
-	return (*value)[0] != '\0' || refused(reader, name, "It must not be empty.", NULL);
+	if (*value != NULL && kind == AEP_VALUE_PASSWORD)
+		aep_hide_secret(*value, strlen(*value));
+	return *value == NULL || check_value(reader, name, kind, *value);
 }
 
-/* Host, port and database: what was given, else this database's own. */
 static bool
-read_address(const Reader *reader)
+read_port(const Reader *reader)
 {
-	AepBaseConnection *connection = reader->connection;
 	const NullableDatum *port = &reader->arguments[AEP_ARG_PORT];
-	AepEndpoint endpoint;
-	const char *refusal;
+	AepObjection why;
 
-	aep_endpoint_get(reader->server, &endpoint);
-	/*
-	 * Who cannot read the mapping's password shall not have Experience Platform
-	 * bring it to a host of their own.
-	 */
-	if (reader->server->mapping_is_public && reader->arguments[AEP_ARG_PASSWORD].isnull &&
-		!(reader->arguments[AEP_ARG_HOST].isnull && reader->arguments[AEP_ARG_PORT].isnull))
+	if (port->isnull)
+		return true;
+	reader->connection->port = DatumGetInt32(port->value);
+	return aep_value_in_range(AEP_VALUE_PORT, reader->connection->port, &why) ||
+		   refused(reader, "port", why.detail, why.hint);
+}
+
+/* The name first, so that what is said of the others can be told by it. */
+bool
+aep_connection_given(const NullableDatum *arguments, AepGivenConnection *given, AepError *problem)
+{
+	AepBaseConnection *connection = &given->connection;
+	const Reader reader = {arguments, given, connection, problem};
+
+	memset(given, 0, sizeof(*given));
+	connection->description = read_text(&reader, AEP_ARG_DESCRIPTION);
+	return read_value(&reader, AEP_ARG_NAME, "name", AEP_VALUE_CONNECTION_NAME,
+					  &connection->name) &&
+		   read_auth_type(&reader) && read_ssl_mode(&reader) &&
+		   read_value(&reader, AEP_ARG_USERNAME, "username", AEP_VALUE_ROLE,
+					  &connection->username) &&
+		   read_value(&reader, AEP_ARG_PASSWORD, "password", AEP_VALUE_PASSWORD,
+					  &connection->password) &&
+		   read_value(&reader, AEP_ARG_HOST, "host", AEP_VALUE_HOST, &connection->host) &&
+		   read_port(&reader) &&
+		   read_value(&reader, AEP_ARG_DATABASE, "database", AEP_VALUE_DATABASE,
+					  &connection->database);
+}
+
+bool
+aep_connection_take_password(const AepServer *server, AepBaseConnection *connection)
+{
+	if (connection->password == NULL && connection->username != NULL && server->username != NULL &&
+		strcmp(connection->username, server->username) == 0)
+		connection->password = server->password;
+	return connection->password != NULL;
+}
+
+bool
+aep_connection_take_login(const AepServer *server, AepBaseConnection *connection, AepError *problem)
+{
+	static const char hint[] = "Give the argument, or set the option of that name in the user "
+							   "mapping.";
+
+	if (connection->username == NULL)
+		connection->username = server->username;
+	if (connection->username == NULL)
+		aep_argument_absence("username", hint, problem);
+	else if (!aep_connection_take_password(server, connection))
 	{
-		refused(reader, port->isnull ? "host" : "port",
-				"With the password of the user mapping of PUBLIC, the address is this database's.",
-				"Give a password too, or use a user mapping of your own.");
-		reader->problem->sqlstate = ERRCODE_INSUFFICIENT_PRIVILEGE;
-		return false;
+		aep_argument_absence("password", hint, problem);
+		if (server->password != NULL)
+		{
+			problem->detail = "The user mapping has a password, but not for this username.";
+			problem->hint = server->username != NULL
+								? "Give the password too, or leave out the username: then both are "
+								  "those of the user mapping."
+								: "Give the password too, or set the option username in the user "
+								  "mapping.";
+		}
 	}
+	return connection->username != NULL && connection->password != NULL;
+}
 
-	connection->host = read_text(reader, AEP_ARG_HOST);
+void
+aep_connection_take_address(const AepServer *server, AepBaseConnection *connection)
+{
+	AepEndpoint endpoint;
+
+	aep_endpoint_get(server, &endpoint);
 	if (connection->host == NULL)
 		connection->host = endpoint.host;
-	else if ((refusal = aep_endpoint_host_refusal(connection->host)) != NULL)
-		return refused(reader, "host", refusal, NULL);
-
-	connection->port = port->isnull ? endpoint.port : DatumGetInt32(port->value);
-	if (connection->port < 1 || connection->port > 65535)
-		return refused(reader, "port", "It must be a number from 1 to 65535.", NULL);
-
-	connection->database = read_text(reader, AEP_ARG_DATABASE);
+	if (connection->port == 0)
+		connection->port = endpoint.port;
 	if (connection->database == NULL)
 		connection->database = endpoint.database;
-	return connection->database[0] != '\0' ||
-		   refused(reader, "database", "It must not be empty.", NULL);
 }
 
-/* First, so that what is said of the others can be told by the name. */
-static bool
-read_name(const Reader *reader)
+const char *
+aep_connection_default_name(const AepBaseConnection *connection)
 {
-	AepBaseConnection *connection = reader->connection;
-
-	connection->description = read_text(reader, AEP_ARG_DESCRIPTION);
-	connection->name = read_text(reader, AEP_ARG_NAME);
-	return connection->name == NULL || connection->name[0] != '\0' ||
-		   refused(reader, "name", "It must not be empty.", NULL);
+	return psprintf("PostgreSQL %s at %s:%d", connection->database, connection->host,
+					connection->port);
 }
 
+/*
+ * Who cannot read the mapping's password shall not have Experience Platform
+ * bring it to a host of their own.
+ */
 static bool
-complete_name(const Reader *reader)
+check_mapping(const AepServer *server, const AepBaseConnection *connection, AepError *problem)
 {
-	AepBaseConnection *connection = reader->connection;
+	AepEndpoint own;
 
-	if (connection->name == NULL)
-		connection->name = psprintf("PostgreSQL %s at %s:%d", connection->database,
-									connection->host, connection->port);
-	return true;
+	if (!aep_server_hides_mapping(server) || connection->password != server->password ||
+		aep_endpoint_is_own(server, connection->host, connection->port))
+		return true;
+	aep_endpoint_get(server, &own);
+	*problem = (AepError){
+		.sqlstate = ERRCODE_INSUFFICIENT_PRIVILEGE,
+		.message = "the password of the user mapping of PUBLIC is for this server's address only",
+		.detail = psprintf("That is host \"%s\", port %d.", own.host, own.port),
+		.hint = "Give username and password too, or use a user mapping of your own.",
+	};
+	return false;
 }
 
 /*
@@ -203,9 +255,8 @@ complete_name(const Reader *reader)
  * connection string: never sent changed.
  */
 static bool
-check_text(const Reader *reader)
+check_text(const AepBaseConnection *connection, AepError *problem)
 {
-	const AepBaseConnection *connection = reader->connection;
 	const bool is_string = connection->auth_type == AEP_AUTH_CONNECTION_STRING;
 	const struct
 	{
@@ -226,46 +277,91 @@ check_text(const Reader *reader)
 		const char *refusal;
 
 		if (texts[i].value != NULL && strlen(texts[i].value) > MAX_TEXT)
-			return refused(reader, texts[i].name, "It is longer than 64 MB.", NULL);
+		{
+			aep_argument_refusal(texts[i].name, "It is longer than 64 MB.", NULL, problem);
+			return false;
+		}
 		refusal = aep_utf8_refusal(texts[i].value);
 		if (refusal != NULL)
 		{
-			refused(reader, texts[i].name, refusal, NULL);
-			reader->problem->sqlstate = ERRCODE_CHARACTER_NOT_IN_REPERTOIRE;
+			aep_argument_refusal(texts[i].name, refusal, NULL, problem);
+			problem->sqlstate = ERRCODE_CHARACTER_NOT_IN_REPERTOIRE;
 			return false;
 		}
 		if (texts[i].in_string)
 			refusal = aep_connection_string_refusal(aep_to_utf8(texts[i].value, texts[i].name));
 		if (refusal != NULL)
-			return refused(reader, texts[i].name,
-						   psprintf("In a connection string, the value %s.", refusal),
-						   "Use auth_type => 'basic', which carries any text.");
+		{
+			aep_argument_refusal(texts[i].name,
+								 psprintf("In a connection string, the value %s.", refusal),
+								 "Use auth_type => 'basic', which carries any text.", problem);
+			return false;
+		}
 	}
 	return true;
 }
 
 bool
+aep_connection_check(const AepServer *server, const AepBaseConnection *connection,
+					 AepError *problem)
+{
+	return check_mapping(server, connection, problem) && check_text(connection, problem);
+}
+
+bool
+aep_connection_complete(const AepGivenConnection *given, const AepServer *server,
+						const AepAuthType *default_type, AepBaseConnection *connection,
+						AepError *problem)
+{
+	*connection = given->connection;
+	if (!given->has_type && default_type == NULL)
+	{
+		aep_argument_absence("auth_type", auth_type_hint, problem);
+		return false;
+	}
+	if (!given->has_type)
+		connection->auth_type = *default_type;
+	if (connection->ssl_mode == NULL && connection->auth_type == AEP_AUTH_BASIC)
+		connection->ssl_mode = "Prefer";
+	if (!aep_connection_take_login(server, connection, problem))
+		return false;
+	aep_connection_take_address(server, connection);
+	if (connection->name == NULL)
+		connection->name = aep_connection_default_name(connection);
+	return aep_connection_check(server, connection, problem);
+}
+
+bool
 aep_connection_arguments(const NullableDatum *arguments, const AepServer *server,
 						 const AepAuthType *default_type, AepBaseConnection *connection,
-						 AepError *problem)
+						 List **suspicions, AepError *problem)
 {
-	const Reader reader = {arguments, server, default_type, connection, problem};
+	AepGivenConnection given;
+	AepSuspicion *unreachable = palloc(sizeof(AepSuspicion));
 
-	return read_name(&reader) && read_auth_type(&reader) && read_ssl_mode(&reader) &&
-		   read_login(&reader, AEP_ARG_USERNAME, "username", server->username,
-					  &connection->username) &&
-		   read_login(&reader, AEP_ARG_PASSWORD, "password", server->password,
-					  &connection->password) &&
-		   read_address(&reader) && check_text(&reader) && complete_name(&reader);
+	*suspicions = NIL;
+	if (!aep_connection_given(arguments, &given, problem))
+	{
+		connection->name = given.connection.name;
+		return false;
+	}
+	if (!aep_connection_complete(&given, server, default_type, connection, problem))
+		return false;
+	*suspicions = given.suspicions;
+	if (aep_endpoint_suspect(server, connection->host, unreachable))
+		*suspicions = lappend(*suspicions, unreachable);
+	return true;
 }
 
 void
 aep_connection_arguments_require(const NullableDatum *arguments, const AepServer *server,
 								 const AepAuthType *default_type, AepBaseConnection *connection)
 {
+	List *suspicions;
 	AepError problem;
 
-	if (!aep_connection_arguments(arguments, server, default_type, connection, &problem))
+	if (!aep_connection_arguments(arguments, server, default_type, connection, &suspicions,
+								  &problem))
 		aep_error_raise(&problem);
-	aep_endpoint_warn_unreachable(connection->host);
+	aep_suspicions_raise(suspicions);
 }

@@ -19,12 +19,14 @@ Datum
 aep_endpoint(PG_FUNCTION_ARGS)
 {
 	const AepServer *server = aep_server_get(aep_argument_server(fcinfo, 0), true);
+	AepSuspicion suspicion;
 	AepEndpoint endpoint;
 	AepRow row;
 
 	aep_row_begin(&row, fcinfo);
 	aep_endpoint_get(server, &endpoint);
-	aep_endpoint_warn_unreachable(endpoint.host);
+	if (aep_endpoint_suspect(server, endpoint.host, &suspicion))
+		aep_suspicion_raise(&suspicion);
 	aep_row_text(&row, endpoint.host);
 	aep_row_integer(&row, endpoint.port);
 	aep_row_text(&row, endpoint.database);

@@ -24,11 +24,11 @@ store_finding(void *data, const char *finding, const char *remedy)
 	aep_row_store(row);
 }
 
-AEP_SQL_FUNCTION(aep_check_ingest_role);
+AEP_SQL_FUNCTION(aep_check_ingest_role_2_0);
 
 /* aep.check_ingest_role(connection_id) -> one row per finding */
 Datum
-aep_check_ingest_role(PG_FUNCTION_ARGS)
+aep_check_ingest_role_2_0(PG_FUNCTION_ARGS)
 {
 	const char *connection_id = aep_argument_uuid_required(fcinfo, 0, "connection_id");
 	AepIngestState state;

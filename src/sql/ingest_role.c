@@ -1,12 +1,14 @@
 /*
  * sql/ingest_role.c
- *		aep.create_ingest_role() and aep.ingest_role_status().
+ *		aep.create_ingest_role().
+ *
+ * It commits, and a trigger or another session may do anything then: what the
+ * arguments hold is read and copied before the first commit, all of it.
  */
 #include "postgres.h"
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
-#include "commands/dbcommands.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
@@ -15,13 +17,14 @@
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
-#include "utils/memutils.h"
 #include "utils/resowner.h"
 #include "utils/timestamp.h"
 
 #include "compat.h"
 #include "database/hidden_statement.h"
+#include "database/installation.h"
 #include "database/procedure.h"
+#include "ingest/lock.h"
 #include "ingest/role.h"
 #include "ingest/state.h"
 #include "platform/access_token.h"
@@ -29,6 +32,7 @@
 #include "platform/flow_service.h"
 #include "sql/argument.h"
 #include "sql/connection_argument.h"
+#include "sql/ingest_argument.h"
 #include "sql/row.h"
 
 /* Positions of the arguments of aep.create_ingest_role(). */
@@ -73,18 +77,25 @@ read_array(FunctionCallInfo fcinfo, int number, const char *name, Oid type, int 
 	return elements;
 }
 
+/* A table by its name as it is now; NULL if there is none. */
+static char *
+qualified_name(Oid table)
+{
+	const char *schema = get_namespace_name(get_rel_namespace(table));
+	const char *name = get_rel_name(table);
+
+	return schema != NULL && name != NULL ? quote_qualified_identifier(schema, name) : NULL;
+}
+
 static void
 read_grants(FunctionCallInfo fcinfo, AepIngestGrants *grants)
 {
 	Datum *elements;
 	int count;
 
-	if (PG_ARGISNULL(ARG_ROLE_NAME))
-		aep_argument_missing("role_name", NULL);
 	memset(grants, 0, sizeof(*grants));
-	grants->role_name = NameStr(*PG_GETARG_NAME(ARG_ROLE_NAME));
-	if (grants->role_name[0] == '\0')
-		aep_argument_refused("role_name", "It must not be empty.", NULL);
+	grants->role_name = aep_argument_name_required(fcinfo, ARG_ROLE_NAME, "role_name");
+	aep_argument_check("role_name", AEP_VALUE_NEW_ROLE, grants->role_name);
 	grants->database = get_database_name(MyDatabaseId);
 	grants->default_privileges =
 		!PG_ARGISNULL(ARG_DEFAULT_PRIVILEGES) && PG_GETARG_BOOL(ARG_DEFAULT_PRIVILEGES);
@@ -94,12 +105,21 @@ read_grants(FunctionCallInfo fcinfo, AepIngestGrants *grants)
 	elements = read_array(fcinfo, ARG_TABLES, "tables", REGCLASSOID, &count);
 	for (int i = 0; i < count; i++)
 	{
-		if (get_rel_name(DatumGetObjectId(elements[i])) == NULL)
+		Oid table = DatumGetObjectId(elements[i]);
+		char *name = qualified_name(table);
+
+		if (name == NULL)
 			aep_argument_refused("tables", "It holds a table that does not exist.", NULL);
-		grants->tables = lappend_oid(grants->tables, DatumGetObjectId(elements[i]));
-		grants->table_schemas =
-			lappend_oid(grants->table_schemas, get_rel_namespace(DatumGetObjectId(elements[i])));
+		grants->tables = lappend_oid(grants->tables, table);
+		grants->table_schemas = lappend_oid(grants->table_schemas, get_rel_namespace(table));
+		grants->table_names = lappend(grants->table_names, name);
 	}
+	if (!aep_ingest_grants_table(grants))
+		aep_argument_refused(
+			count > 0 || grants->schemas != NIL ? "schemas" : "tables",
+			"The role would have nothing to read: there is no table.",
+			"Name schemas that have tables, or tables; or use default_privileges => true for "
+			"tables that you will make in these schemas.");
 }
 
 /* The connection, for this login. */
@@ -138,23 +158,6 @@ array_literal(List *texts)
 		PointerGetDatum(construct_array(elements, count, TEXTOID, -1, false, TYPALIGN_INT)));
 }
 
-static List *
-qualified_names(List *tables)
-{
-	List *names = NIL;
-	ListCell *cell;
-
-	foreach (cell, tables)
-	{
-		Oid table = lfirst_oid(cell);
-
-		names =
-			lappend(names, quote_qualified_identifier(get_namespace_name(get_rel_namespace(table)),
-													  get_rel_name(table)));
-	}
-	return names;
-}
-
 static void
 fill_state(AepIngestState *state, const AepIngestGrants *grants, const AepServer *server,
 		   const AepBaseConnection *connection, int connection_limit)
@@ -171,10 +174,12 @@ fill_state(AepIngestState *state, const AepIngestGrants *grants, const AepServer
 		.connection_limit = connection_limit,
 		.active_login = connection->username,
 		.kept_logins = "",
+		.made_logins = aep_ingest_list_add(NULL, connection->username),
 		.step = AEP_INGEST_UNKNOWN, /* until the answer is there */
 		.schemas = array_literal(grants->schemas),
-		.tables = array_literal(qualified_names(grants->tables)),
+		.tables = array_literal(grants->table_names),
 	};
+	aep_installation_get(server, &state->installation);
 }
 
 /*
@@ -182,7 +187,7 @@ fill_state(AepIngestState *state, const AepIngestGrants *grants, const AepServer
  * done to them or to what they may read meanwhile.
  */
 static const char *
-take_back(const AepIngestGrants *grants, const char *login)
+take_back(const AepIngestState *state)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -192,8 +197,8 @@ take_back(const AepIngestGrants *grants, const char *login)
 	MemoryContextSwitchTo(caller);
 	PG_TRY();
 	{
-		aep_ingest_role_drop(grants, login);
-		aep_ingest_state_delete(grants->role_name);
+		aep_ingest_role_drop(state->role_name, state->made_logins);
+		aep_ingest_state_delete(state->role_name);
 		ReleaseCurrentSubTransaction();
 	}
 	PG_CATCH();
@@ -216,7 +221,7 @@ take_back(const AepIngestGrants *grants, const char *login)
  */
 static void
 create_connection(const AepServer *server, const AepBaseConnection *connection,
-				  const AepIngestGrants *grants, AepIngestState *state, AepCreated *created)
+				  AepIngestState *state, AepCreated *created)
 {
 	const char *problem;
 	AepError error;
@@ -236,27 +241,68 @@ create_connection(const AepServer *server, const AepBaseConnection *connection,
 	}
 	if (error.fate < AEP_FATE_OPEN)
 	{
-		problem = take_back(grants, connection->username);
+		problem = take_back(state);
 		if (problem != NULL)
-			error.hint = psprintf("The roles \"%s\" and \"%s\" could not be dropped again: %s.",
-								  grants->role_name, connection->username, problem);
+			error.hint =
+				psprintf("The roles \"%s\" and \"%s\" could not be dropped again: %s. Mend "
+						 "that, then use CALL aep.drop_ingest_role(%s).",
+						 state->role_name, connection->username, problem,
+						 quote_literal_cstr(state->role_name));
 		aep_procedure_commit();
 	}
 	else
-		error.hint = "The roles stay, since Experience Platform may use them. Look for the "
-					 "connection by its name with aep.connections(name => ...); "
-					 "aep.ingest_role_status() shows the step \"unknown\".";
+		error.hint = psprintf("The roles stay, since Experience Platform may use them: "
+							  "aep.ingest_role_status() shows the step \"unknown\". "
+							  "CALL aep.drop_ingest_role(%s) looks for the connection by its name, "
+							  "and takes all of it away.",
+							  quote_literal_cstr(state->role_name));
 	aep_error_raise(&error);
 }
 
-AEP_SQL_FUNCTION(aep_create_ingest_role);
+/*
+ * A login of the name "reader_a", or the next one that nobody has: as long as
+ * there is no role "reader", all others are somebody else's.
+ */
+static const char *
+choose_login(const char *role_name)
+{
+	for (char suffix = 'a'; suffix <= 'z'; suffix++)
+	{
+		const char *login = aep_ingest_login_name(role_name, suffix);
+
+		if (!OidIsValid(get_role_oid(login, true)))
+			return login;
+	}
+	aep_argument_refused("role_name", "Roles of the names of all its logins exist.",
+						 "Choose another name, or drop those roles.");
+}
+
+/* What a dump or a copy has brought along is not overwritten. */
+static void
+check_name_is_free(const char *role_name)
+{
+	AepIngestState state;
+
+	if (aep_ingest_state_find_role(role_name, CurrentMemoryContext, &state))
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_OBJECT),
+				 errmsg("ingest role \"%s\" is known already", role_name),
+				 errdetail("aep.ingest_role has a row of it."),
+				 errhint("CALL aep.drop_ingest_role(%1$s) takes it away with its connection; if it "
+						 "came with a copy of another database, CALL aep.forget_ingest_role(%1$s) "
+						 "does it here only.",
+						 quote_literal_cstr(role_name))));
+}
+
+AEP_SQL_FUNCTION(aep_create_ingest_role_2_0);
 
 /* Makes role, login and base connection -> (id, etag) */
 Datum
-aep_create_ingest_role(PG_FUNCTION_ARGS)
+aep_create_ingest_role_2_0(PG_FUNCTION_ARGS)
 {
 	const AepServer *server;
 	AepHiddenStatement hidden;
+	AepProcedure procedure;
 	AepIngestGrants grants;
 	AepBaseConnection connection = {0};
 	AepIngestState state;
@@ -267,7 +313,11 @@ aep_create_ingest_role(PG_FUNCTION_ARGS)
 
 	aep_row_begin(&row, fcinfo);
 	aep_hide_statement(&hidden);
-	aep_procedure_begin(fcinfo, "aep.create_ingest_role");
+	aep_procedure_begin(
+		&procedure, fcinfo, "aep.create_ingest_role",
+		"CALL aep.create_ingest_role('reader', '{sales}', id => i, etag => e)",
+		"If aep.ingest_role_status() shows the role with the step \"unknown\", CALL "
+		"aep.drop_ingest_role(...) takes it away again; then the same CALL begins anew.");
 	server = aep_server_get(aep_argument_server(fcinfo, ARG_SERVER), false);
 	read_grants(fcinfo, &grants);
 	connection_limit =
@@ -275,8 +325,9 @@ aep_create_ingest_role(PG_FUNCTION_ARGS)
 	if (connection_limit < -1)
 		aep_argument_refused("connection_limit", "It must be -1, for none, or a number.", NULL);
 	password = aep_password_create();
-	read_connection(fcinfo, server, aep_ingest_login_name(grants.role_name, 'a'), password,
-					&connection);
+	read_connection(fcinfo, server, choose_login(grants.role_name), password, &connection);
+	aep_ingest_lock(grants.role_name);
+	check_name_is_free(grants.role_name);
 
 	/* a credential that IMS refuses shall show before anything is made */
 	aep_flow_check_access(server);
@@ -286,76 +337,12 @@ aep_create_ingest_role(PG_FUNCTION_ARGS)
 	fill_state(&state, &grants, server, &connection, connection_limit);
 	aep_ingest_state_save(&state);
 	aep_procedure_commit();
-	create_connection(server, &connection, &grants, &state, &created);
-	aep_procedure_end();
+	create_connection(server, &connection, &state, &created);
+	aep_ingest_unlock();
+	aep_procedure_end(&procedure);
 	aep_show_statement(&hidden);
 
 	aep_row_uuid(&row, created.id);
 	aep_row_text(&row, created.has_etag ? created.etag : NULL);
 	PG_RETURN_DATUM(aep_row_datum(&row));
-}
-
-/* How many sessions a login has right now. */
-static int
-count_sessions(const char *login)
-{
-	Oid types[] = {TEXTOID};
-	Datum values[] = {CStringGetTextDatum(login)};
-	bool is_null;
-
-	SPI_execute_with_args("SELECT pg_catalog.count(*)::pg_catalog.int4 "
-						  "FROM pg_catalog.pg_stat_activity "
-						  "WHERE usename OPERATOR(pg_catalog.=) $1::pg_catalog.name",
-						  1, types, values, NULL, true, 1);
-	return DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null));
-}
-
-/* A login of the role that is there and not in use; NULL: none. */
-static const char *
-idle_login(const AepIngestState *state)
-{
-	if (state->pending_login != NULL)
-		return state->pending_login;
-	for (char suffix = 'a'; suffix <= 'z'; suffix++)
-	{
-		char *login = aep_ingest_login_name(state->role_name, suffix);
-
-		if (strcmp(login, state->active_login) != 0 && OidIsValid(get_role_oid(login, true)))
-			return login;
-	}
-	return NULL;
-}
-
-AEP_SQL_FUNCTION(aep_ingest_role_status);
-
-/* aep.ingest_role_status() -> one row for each managed connection */
-Datum
-aep_ingest_role_status(PG_FUNCTION_ARGS)
-{
-	AepIngestState *states;
-	AepRow row;
-	int count;
-
-	aep_row_begin_set(&row, fcinfo);
-	SPI_connect();
-	states = aep_ingest_state_list(CurrentMemoryContext, &count);
-	for (int i = 0; i < count; i++)
-	{
-		const AepIngestState *state = &states[i];
-
-		if (!aep_ingest_role_may_see(state->role_name))
-			continue;
-		aep_row_uuid(&row, state->connection_id);
-		aep_row_text(&row, state->connection_name);
-		aep_row_text(&row, state->server);
-		aep_row_text(&row, state->role_name);
-		aep_row_text(&row, state->active_login);
-		aep_row_text(&row, idle_login(state));
-		aep_row_text(&row, aep_ingest_step_name(state->step));
-		aep_row_time(&row, state->rotated_at, state->rotated_at == 0);
-		aep_row_integer(&row, count_sessions(state->active_login));
-		aep_row_store(&row);
-	}
-	SPI_finish();
-	return (Datum) 0;
 }

@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "fmgr.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/formatting.h"
 #include "utils/fmgrprotos.h"
@@ -49,6 +50,9 @@ static const char *const reserved_headers[] = {
 	"accept-encoding",
 };
 
+/* Each one costs libcurl a walk over those before it. */
+#define MAX_HEADERS 100
+
 /* Pairs of a jsonb object. */
 typedef struct Pairs
 {
@@ -73,29 +77,12 @@ read_method(FunctionCallInfo fcinfo)
 						 "Use GET, POST, PUT, PATCH or DELETE.");
 }
 
-/*
- * A path below /data/foundation, and nothing that could lead out of there or
- * be read as another part of a URL.
- */
 static const char *
 read_path(FunctionCallInfo fcinfo)
 {
 	const char *path = aep_argument_text_required(fcinfo, ARG_PATH, "path");
 
-	if (path[0] != '/' || strstr(path, "//") != NULL || strstr(path, "..") != NULL)
-		aep_argument_refused("path",
-							 "It must begin with a slash and hold neither \"//\" nor "
-							 "\"..\".",
-							 "Give it as in '/flowservice/flows'.");
-	/* no quote: the hint of a rollback shows it in a statement */
-	for (const char *c = path; *c != '\0'; c++)
-	{
-		if (*c <= ' ' || *c > '~' || strchr("?#\\%'", *c) != NULL)
-			aep_argument_refused("path",
-								 "It must consist of plain ASCII characters, none of them "
-								 "a blank, a quote, '?', '#', '%' or a backslash.",
-								 "Parameters belong in the argument \"query\".");
-	}
+	aep_argument_check("path", AEP_VALUE_REQUEST_PATH, path);
 	return path;
 }
 
@@ -104,6 +91,7 @@ add_pair(Pairs *pairs, const char *name, const JsonbValue *value)
 {
 	char *text;
 
+	CHECK_FOR_INTERRUPTS();
 	switch (value->type)
 	{
 		case jbvString:
@@ -158,7 +146,7 @@ read_pairs(FunctionCallInfo fcinfo, int number, const char *argument, Pairs *pai
 		else if (token == WJB_VALUE && value.type == jbvBinary &&
 				 JsonContainerIsArray(value.val.binary.data))
 		{
-			for (int i = 0; i < aep_document_length(value.val.binary.data); i++)
+			for (uint32 i = 0; i < JsonContainerSize(value.val.binary.data); i++)
 				add_pair(pairs, name, getIthJsonbValueFromContainer(value.val.binary.data, i));
 		}
 		else if (token == WJB_VALUE)
@@ -204,6 +192,9 @@ read_headers(FunctionCallInfo fcinfo, int *count, const char **etag)
 	Pairs pairs;
 
 	read_pairs(fcinfo, ARG_HEADERS, "headers", &pairs);
+	if (pairs.count > MAX_HEADERS)
+		aep_argument_refused("headers", "It holds more headers than any service takes.",
+							 "Give " CppAsString2(MAX_HEADERS) " at most.");
 	headers = palloc0((pairs.count + 1) * sizeof(AepHttpHeader));
 	*count = 0;
 	*etag = NULL;
@@ -224,6 +215,7 @@ read_headers(FunctionCallInfo fcinfo, int *count, const char **etag)
 			aep_argument_refused("headers", "Its values must not be empty.", NULL);
 		if (pg_strcasecmp(pairs.names[i], "if-match") == 0)
 		{
+			aep_argument_check("headers", AEP_VALUE_IF_MATCH, pairs.values[i]);
 			*etag = pairs.values[i];
 			continue;
 		}
@@ -240,6 +232,22 @@ read_headers(FunctionCallInfo fcinfo, int *count, const char **etag)
 	return headers;
 }
 
+/* Any text of the body may be a secret. */
+static void
+hide_texts(Jsonb *body)
+{
+	JsonbIterator *iterator = JsonbIteratorInit(&body->root);
+	JsonbIteratorToken token;
+	JsonbValue value;
+
+	while ((token = JsonbIteratorNext(&iterator, &value, false)) != WJB_DONE)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if ((token == WJB_VALUE || token == WJB_ELEM) && value.type == jbvString)
+			aep_hide_secret(value.val.string.val, value.val.string.len);
+	}
+}
+
 static void
 read_body(FunctionCallInfo fcinfo, AepCall *call)
 {
@@ -248,6 +256,7 @@ read_body(FunctionCallInfo fcinfo, AepCall *call)
 
 	if (PG_ARGISNULL(ARG_BODY))
 		return;
+	hide_texts(PG_GETARG_JSONB_P(ARG_BODY));
 	/* it may hold a password: no copy stays */
 	text = DatumGetCString(DirectFunctionCall1(jsonb_out, PG_GETARG_DATUM(ARG_BODY)));
 	utf8 = aep_to_utf8(text, "argument \"body\"");
@@ -278,20 +287,6 @@ only_asks(const char *path)
 	return strcmp(last, "/search") == 0 || strcmp(last, "/action") == 0;
 }
 
-/* Facts: some services answer with a list of the one that was created.  NULL: none of ours. */
-static const char *
-first_id(const AepHttpExchange *answer)
-{
-	const char *why;
-	Jsonb *document = aep_document_parse(answer, &why);
-	Jsonb *first = document != NULL
-					   ? aep_document_element(aep_document_member(&document->root, "items"), 0)
-					   : NULL;
-	const char *id = first != NULL ? aep_document_text(&first->root, "id") : NULL;
-
-	return id != NULL && aep_reply_is_uuid(id) ? id : NULL;
-}
-
 /*
  * A refusal is an answer, but after an attempt that was not refused it says
  * nothing of the outcome.  Only that a second deletion finds nothing is no
@@ -301,10 +296,17 @@ static bool
 says_nothing(const AepCall *call, const AepHttpExchange *answer, const AepError *error)
 {
 	return error->sqlstate == ERRCODE_TRANSACTION_RESOLUTION_UNKNOWN && answer->status / 100 == 4 &&
-		   !(answer->status == 404 && strcmp(call->context.method, "DELETE") == 0);
+		   !(strcmp(call->context.method, "DELETE") == 0 && aep_error_says_absent(answer));
 }
 
-/* Raises what leaves no answer to show; notes what a POST has created. */
+static void
+note_created(AepCall *call, const char *id)
+{
+	aep_pending_created(call->pending, id);
+	call->pending = NULL;
+}
+
+/* Raises what leaves no answer to show; notes what a POST has created, if it says so at once. */
 static void
 settle(AepCall *call)
 {
@@ -320,9 +322,31 @@ settle(AepCall *call)
 	else if (call->pending != NULL)
 	{
 		/* an action on something that exists answers with an id as well */
-		aep_reply_created(answer->body.data, answer->body.len, answer->max_size, &created);
-		aep_pending_created(call->pending, created.id[0] != '\0' ? created.id : first_id(answer));
+		aep_reply_created(answer->body.data, answer->body.len, &created);
+		if (created.id[0] != '\0')
+			note_created(call, created.id);
 	}
+}
+
+/*
+ * Facts: some services answer with a list of the one that was created, or name
+ * it in the header Location only.  NULL: none of ours.
+ */
+static const char *
+created_id(AepCall *call, Jsonb *body)
+{
+	char *located = palloc(sizeof(((AepCreated *) NULL)->id));
+	const char *id = NULL;
+
+	if (body != NULL)
+	{
+		Jsonb *first = aep_document_first(aep_document_member(&body->root, "items"));
+
+		id = aep_document_text(first != NULL ? &first->root : &body->root, "id");
+	}
+	if (id != NULL && aep_reply_is_uuid(id))
+		return id;
+	return aep_call_location_id(call, located) ? located : NULL;
 }
 
 /* What is not JSON comes back as a JSON string, so that nothing is lost. */
@@ -335,7 +359,7 @@ answer_body(AepCall *call)
 
 	if (body->len == 0)
 		return NULL;
-	document = aep_document_parse(call->exchange, &why);
+	document = aep_document_parse(call->exchange, NULL, &why);
 	return document != NULL ? document : aep_document_string(body->data, body->len);
 }
 
@@ -358,6 +382,23 @@ answer_headers(AepCall *call)
 	return JsonbValueToJsonb(state.result);
 }
 
+/*
+ * A request can move any connection of the sandbox to a host of the caller's, and
+ * so bring its login there, that of this mapping too.
+ */
+static void
+check_mapping(const AepServer *server)
+{
+	if (aep_server_hides_mapping(server))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for aep.request with the user mapping of PUBLIC"),
+				 errdetail("It gives the whole power of the mapping's credential, which is for "
+						   "those to use who may see it."),
+				 errhint("Use a user mapping of your own, or a SECURITY DEFINER function that "
+						 "makes the request which you need.")));
+}
+
 AEP_SQL_FUNCTION(aep_request);
 
 /* aep.request(method, path, query, body, headers, server) -> (status, etag, headers, body) */
@@ -377,18 +418,23 @@ aep_request(PG_FUNCTION_ARGS)
 	aep_row_begin(&row, fcinfo);
 	aep_hide_statement(&hidden);
 	server = aep_server_get(aep_argument_server(fcinfo, ARG_SERVER), false);
+	check_mapping(server);
 	method = read_method(fcinfo);
 	path = read_path(fcinfo);
-	call = aep_call_begin(server, method, path, psprintf("%s %s", method, path));
+	call = aep_call_begin(server, method, path, psprintf("%s %s", method, aep_quotable(path)));
 	call->query = read_query(fcinfo, &call->nquery);
 	call->headers = read_headers(fcinfo, &call->nheaders, &call->etag);
 	read_body(fcinfo, call);
+	call->context.hides_answer = true; /* it may repeat anything that was given */
 	if (strcmp(method, "POST") == 0 && !only_asks(path))
 		call->pending = aep_pending_register("object", collection_of(path), path, server->name);
 	aep_call_wait(call);
 	settle(call);
 
+	/* a large answer takes a while, and may be given up */
 	body = answer_body(call);
+	if (call->pending != NULL)
+		note_created(call, created_id(call, body));
 	etag = aep_http_header(call->exchange, "etag");
 	if (etag != NULL)
 		etag = aep_from_utf8(aep_reply_is_etag(etag) ? etag : "");

@@ -8,7 +8,7 @@ import os
 import subprocess
 from datetime import datetime, timedelta, timezone
 
-GOOD_NAMES = 'DNS:localhost,IP:127.0.0.1,IP:::1'
+GOOD_NAMES = 'DNS:localhost,DNS:moved.test,IP:127.0.0.1,IP:::1'
 
 # "openssl ca" is the one command that sets both dates in every version of
 # OpenSSL, and an expired certificate needs that.

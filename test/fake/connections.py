@@ -1,6 +1,8 @@
 """What is special about base connections: bodies, secrets, patches, probes."""
 
 import copy
+import os
+import subprocess
 
 from .answers import ApiError, error_answer, flow_error, framework_error, json_answer
 
@@ -130,7 +132,7 @@ def _patch(entity, operation):
         raise flow_error(400, '1434', f'The patch operation {op} is not supported.')
     if not isinstance(path, str) or not path.startswith('/'):
         raise flow_error(400, '1455', 'The field path is missing.')
-    if op != 'remove' and 'value' not in operation:
+    if 'value' not in operation:  # Adobe's file demands one of "remove" too
         raise flow_error(400, '1455', 'The field value is missing.')
     *parents, last = path[1:].split('/')
     if path.startswith('/connectionSpec'):
@@ -150,9 +152,25 @@ def _patch(entity, operation):
         target[last] = operation['value']
 
 
-def probe(fault):
-    """GET .../test"""
-    result = (fault or {}).get('result', 'true')
+def probe(fault, entity, host):
+    """GET .../test; with a host a login there with what the connection has."""
+    result = (fault or {}).get('result')
     if result == 'error':
         raise flow_error(504, '1104', 'The flow provider did not answer in time.')
-    return json_answer(200, {'result': result == 'true'})
+    if result is None and host:
+        result = 'true' if _can_log_in(entity['auth']['params'], host) else 'false'
+    return json_answer(200, {'result': result != 'false'})
+
+
+def _can_log_in(params, host):
+    """Whether psql gets in, as the platform's connector would: its port, but not its host."""
+    if 'connectionString' in params:
+        parts = dict(part.split('=', 1) for part in params['connectionString'].split(';'))
+        params = {name.lower(): value for name, value in parts.items()}
+        params['username'] = params['uid']
+    environment = {**os.environ, 'PGHOST': host, 'PGPORT': params['port'],
+                   'PGDATABASE': params['database'], 'PGUSER': params['username'],
+                   'PGPASSWORD': params['password'], 'PGCONNECT_TIMEOUT': '30'}
+    return subprocess.run(['psql', '-XAtw', '-c', 'SELECT 1'], env=environment, check=False,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                          stderr=subprocess.DEVNULL).returncode == 0

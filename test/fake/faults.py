@@ -23,10 +23,14 @@ errors
   redirect=URL
 answers that are not as expected: see mangled.py
   notjson noid badid nulid surrogate badutf8 dupid idcase noetag empty =1
+  hide=PARAM       auth.params without this one
   html=1           a page with the text of message=
   body=BYTES       these; with repeat=BYTES,count=N,end=BYTES more of them
   deep=N           in N arrays;  huge=N, with chunked=1: N bytes more
   gzip=N           N bytes, packed
+  layers=N         a body that unpacks to no end, in N layers of gzip
+  heads=LINES      more headers; %0A between them
+  location=URL     another Location than that of what was made; none with the above
 exchanges that break: see transport.py
   close= or reset= before, mid_headers, mid_body
   stall=           before_headers, mid_headers, mid_body
@@ -36,8 +40,13 @@ exchanges that break: see transport.py
   die_kept=1       no answer on a connection that was used before
   read_slow=1      stops reading, for bodies of more than 1 MB
   bigheader=N
+  flood=           early, headers, header, body, blocks (of nothing, packed), extension
+                   (of a chunk), trailers: without end
+  unasked=         one more answer, of somebody else's: joined (in one record of TLS),
+                   split (in one record with the body), next (in the next record),
+                   later (after 50 ms)
 single kinds
-  result=true|false|error (TEST);  paging=repeat|empty|loop (LIST)
+  result=true|false|error (TEST);  paging=repeat|empty|loop|blank (LIST)
   life=S, accept=N (calls), refuse=flow2114|flow2115 (then, instead of 401),
   expires_in=RAW|none, notoken=1, token_type= (TOKEN)
 """
@@ -51,7 +60,9 @@ import uuid
 from email.utils import formatdate
 
 from .answers import SHAPES, Answer, ApiError, error_answer, json_answer
+from .floods import KINDS as FLOODS
 from .mangled import MANGLED, mangle
+from .transport import UNASKED
 
 PREFIX = 'fault:'
 
@@ -59,15 +70,16 @@ BREAKS = ('before', 'mid_headers', 'mid_body')
 KINDS = {'POST', 'GET', 'PATCH', 'DELETE', 'LIST', 'COUNT', 'SEARCH', 'TEST', 'EXPLORE', 'PREVIEW',
          'CONFIGS', 'ACTION', 'TOKEN'}
 NUMBERS = {'times', 'after', 'status', 'truncate', 'drip', 'delay', 'close_after', 'bigheader',
-           'late', 'life', 'accept', 'deep', 'huge', 'gzip', 'count'}
+           'late', 'life', 'accept', 'deep', 'huge', 'gzip', 'count', 'layers'}
 FLAGS = {'echo', 'badchunk', 'junk_status', 'die_kept', 'read_slow', 'notoken'}
 CHOICES = {
     'processed': ('0', '1'), 'close': BREAKS, 'reset': BREAKS,
     'stall': ('before_headers', 'mid_headers', 'mid_body'),
-    'shape': SHAPES, 'result': ('true', 'false', 'error'), 'paging': ('repeat', 'empty', 'loop'),
-    'refuse': ('flow2114', 'flow2115')}
+    'shape': SHAPES, 'result': ('true', 'false', 'error'), 'paging': ('repeat', 'empty', 'loop', 'blank'),
+    'refuse': ('flow2114', 'flow2115'), 'flood': FLOODS, 'unasked': UNASKED}
 RAW = {'body', 'repeat', 'end'}
-TEXTS = {'on', 'code', 'message', 'retry_after', 'redirect', 'expires_in', 'token_type'}
+TEXTS = {'on', 'hide', 'code', 'message', 'retry_after', 'redirect', 'expires_in', 'token_type',
+         'heads', 'location'}
 
 
 class Fault(dict):
@@ -104,6 +116,8 @@ class Fault(dict):
             answer.status = self.status
         if 'retry_after' in self:
             answer.headers.append(('Retry-After', self._retry_after()))
+        if 'heads' in self:
+            answer.headers += [line.split(': ', 1) for line in self['heads'].split('\n')]
         if 'bigheader' in self:
             answer.headers.append(('X-Big', 'x' * int(self['bigheader'])))
         if answer.successful and answer.status != 204:

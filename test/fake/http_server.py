@@ -30,7 +30,7 @@ def url_of(sock, scheme='https'):
     return f'{scheme}://[{host}]:{port}' if ':' in host else f'{scheme}://{host}:{port}'
 
 
-def tls_context(certificate, key, version=None):
+def tls_context(certificate, key, version=None, protocol='http/1.1'):
     """A server's context; version narrows it to one version of TLS."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     if version is not None:
@@ -40,15 +40,17 @@ def tls_context(certificate, key, version=None):
     else:
         context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(certificate, key)
-    context.set_alpn_protocols(['http/1.1'])
+    context.set_alpn_protocols([protocol])
     return context
 
 
 class Listener:
     """Accepts connections; context None means plain HTTP."""
 
-    def __init__(self, name, service, context=None, address='127.0.0.1'):
+    def __init__(self, name, service, context=None, address='127.0.0.1',
+                 connection_class=None):
         self.name = name
+        self.connection_class = connection_class or Connection
         self.service = service
         self.context = context
         self.sock = bound_socket(address)
@@ -66,7 +68,7 @@ class Listener:
                 print(f'{self.name}: {error}', file=sys.stderr, flush=True)
                 threading.Event().wait(0.1)
                 continue
-            connection = Connection(sock, self)
+            connection = self.connection_class(sock, self)
             threading.Thread(target=connection.run, daemon=True).start()
 
 

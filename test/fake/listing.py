@@ -11,6 +11,8 @@ MAX_SEARCH_LIMIT = 1000
 PARAMETERS = ('property', 'limit', 'orderby', 'continuationToken', 'count')
 # Decoding a token twice would change this; only taking it as it came is right.
 TOKEN_END = '=%41'
+# What a link should not hold as it is.
+BLANKS = 'a blank\tand '
 
 
 def count(collection, properties):
@@ -56,6 +58,8 @@ def page(collection, query, path, show, paging=None):
     token = _next_token(query, last, paging)
     if token is not None:
         href = f'/{path}?continuationToken={urllib.parse.quote(token, safe="")}'
+        if paging == 'blank':
+            href = href.replace('=', '=' + BLANKS, 1)
         body['_links'] = {'next': {'href': href}}
     return json_answer(200, body)
 
@@ -79,8 +83,8 @@ def make_token(state):
 def read_token(token, collection):
     """What make_token() packed; an altered token is an error."""
     try:
-        text = token.removesuffix(TOKEN_END)
-        if text == token:
+        text = token.removeprefix(BLANKS).removesuffix(TOKEN_END)
+        if token == token.removesuffix(TOKEN_END):
             raise ValueError('the end is missing')
         return json.loads(base64.b64decode(text + '=' * (-len(text) % 4), validate=True))
     except ValueError as error:

@@ -4,9 +4,12 @@ import gzip
 import html
 import json
 
+from .floods import bomb
+
 MANGLED = {'notjson', 'noid', 'badid', 'nulid', 'surrogate', 'badutf8', 'dupid', 'idcase',
            'noetag', 'empty', 'html', 'chunked'}
-SIZED = {'deep', 'huge', 'gzip', 'body'}
+SIZED = {'deep', 'huge', 'gzip', 'body', 'layers'}
+OTHER = {'hide'}
 
 # Stands for bytes that json.dumps() would not write; replaced afterwards.
 MARK = '\ue000'
@@ -15,7 +18,12 @@ MARK_ESCAPED = json.dumps(MARK)[1:-1].encode()
 
 def mangle(fault, answer):
     """Changes a successful answer as the fault asks."""
-    if not fault.keys() & (MANGLED | SIZED):
+    _move(fault, answer)
+    if not fault.keys() & (MANGLED | SIZED | OTHER):
+        return
+    if 'layers' in fault:
+        answer.body = bomb(int(fault['layers']))
+        answer.chunked = 'chunked' in fault
         return
     if 'body' in fault:
         more = fault.get('repeat', b'') * int(fault.get('count', '0'))
@@ -41,6 +49,14 @@ def mangle(fault, answer):
     answer.chunked = 'chunked' in fault
 
 
+def _move(fault, answer):
+    """A body that was mangled is all that is known of an object, unless it says otherwise."""
+    if 'location' in fault or fault.keys() & (MANGLED | SIZED):
+        answer.headers = [header for header in answer.headers if header[0] != 'Location']
+    if 'location' in fault:
+        answer.headers.append(('Location', fault['location']))
+
+
 def _mangle_members(fault, value):
     """The answer's text, with its first entity changed."""
     entity = value
@@ -64,6 +80,8 @@ def _mangle_members(fault, value):
         entity['etag'] = etag + '\ud800'
     if 'badutf8' in fault:
         entity['etag'] = etag + MARK
+    if 'hide' in fault:
+        entity.get('auth', {}).get('params', {}).pop(fault['hide'], None)
     if 'dupid' in fault:
         entity[MARK + 'id'] = identifier
     text = json.dumps(value).encode()

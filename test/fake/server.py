@@ -9,6 +9,7 @@ import ssl
 import warnings
 
 from .certificates import Certificates
+from .http2 import Http2Connection
 from .http_server import Listener, bound_socket, tls_context, url_of
 from .ims import PATH as IMS_PATH
 from .recorder import Recorder
@@ -70,7 +71,9 @@ def run(options):
 
 
 def _listeners(service, certificates):
-    good = tls_context(certificates.leaf('localhost'), certificates.key)
+    localhost = certificates.leaf('localhost')
+    good = tls_context(localhost, certificates.key)
+    good2 = tls_context(localhost, certificates.key, protocol='h2')
     wrong_name = tls_context(
         certificates.leaf('other.example.com', 'DNS:other.example.com'), certificates.key)
     expired = tls_context(certificates.leaf('expired', expired=True), certificates.key)
@@ -80,6 +83,7 @@ def _listeners(service, certificates):
         warnings.simplefilter('ignore', DeprecationWarning)
         old = tls_context(certificates.leaf('tls11'), certificates.key, ssl.TLSVersion.TLSv1_1)
     listeners = [
+        Listener('http2', service, good2, connection_class=Http2Connection),
         Listener('https', service, good), Listener('http', service),
         Listener('wrong_name', service, wrong_name), Listener('expired', service, expired),
         Listener('unknown_ca', service, unknown), Listener('tls11', service, old)]

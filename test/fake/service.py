@@ -220,8 +220,8 @@ class Service:
         collection.remove(entity['id'])
         return Answer(self._options.delete_status)
 
-    def _on_test(self, call, _collection, _entity):
-        return connections.probe(call.fault)
+    def _on_test(self, call, _collection, entity):
+        return connections.probe(call.fault, entity, self._options.log_in)
 
     def _on_configs(self, _call, _collection, _entity):
         return json_answer(200, connections.CONFIGS)

@@ -6,23 +6,30 @@ import struct
 import time
 from email.utils import formatdate
 
-from .answers import REASONS
+from . import floods
+from .answers import REASONS, json_answer
 from .http_request import Gone, wait_until_gone
 
 HANG_SECONDS = 60
+TRANSFER = 'Transfer-Encoding'
 PACK_FROM = 4096
+UNASKED = ('joined', 'split', 'next', 'later')
+UNASKED_ID = '99999999-9999-4999-8999-999999999999'
 
 
 def head(answer, close=False):
     """The status line and the headers."""
     lines = [f'HTTP/1.1 {answer.status} {REASONS.get(answer.status, "Unknown")}']
     if answer.chunked:
-        lines.append('Transfer-Encoding: chunked')
+        # last of those that there may be
+        lines += [f'{name}: {value}' for name, value in answer.headers if name == TRANSFER]
+        lines.append(TRANSFER + ': chunked')
     elif answer.status != 204:
         lines.append(f'Content-Length: {len(answer.body)}')
     if answer.body or answer.chunked:
         lines.append('Content-Type: ' + answer.content_type)
-    lines += [f'{name}: {value}' for name, value in answer.headers]
+    lines += [f'{name}: {value}' for name, value in answer.headers
+              if name != TRANSFER or not answer.chunked]
     if close:
         lines.append('Connection: close')
     lines.append('Date: ' + formatdate(usegmt=True))
@@ -47,6 +54,8 @@ def send(sock, request, answer, fault):
     _break(sock, request, fault, start, body)
     if 'drip' in fault:
         _drip(sock, start + body, fault.number('drip'))
+    elif 'unasked' in fault:
+        _send_two(sock, start, body, fault['unasked'])
     else:
         sock.sendall(start + body)
     if 'close_after' in fault:
@@ -64,6 +73,8 @@ def _break(sock, request, fault, start, body):
 
     if 'die_kept' in fault and request.connection_request > 1:
         raise Gone
+    if 'flood' in fault:
+        floods.send(sock, fault['flood'])
     if 'junk_status' in fault:
         sock.sendall(b'this is no status line\r\n\r\n')
         raise Gone
@@ -84,6 +95,21 @@ def _break(sock, request, fault, start, body):
             time.sleep(0.05)  # a reset overtakes data that was not read yet
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
         raise Gone
+
+
+def _send_two(sock, start, body, how):
+    """The answer, and another one; each sendall() is a record of TLS."""
+    other = json_answer(201, {'id': UNASKED_ID, 'etag': '"of another"'})
+    more = head(other) + other.body
+    parts = {'joined': [start + body + more], 'split': [start, body + more],
+             'next': [start + body, more], 'later': [start + body, more]}[how]
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+    for part in parts:
+        sock.sendall(part)
+        if how == 'later' and part is not more:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
+            time.sleep(0.05)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
 
 
 def _drip(sock, data, seconds):

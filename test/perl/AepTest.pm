@@ -55,7 +55,8 @@ sub start_fake
 
 =item start_node(name, lines of postgresql.conf...)
 
-A running cluster, with the extension in the database postgres.
+A running cluster, with the extension in the database postgres, and a login "u"
+that nothing is wrong with.
 
 =cut
 
@@ -67,7 +68,7 @@ sub start_node
 	$node->init;
 	$node->append_conf('postgresql.conf', "$_\n") foreach (@conf);
 	$node->start;
-	$node->safe_psql('postgres', 'CREATE EXTENSION aep');
+	$node->safe_psql('postgres', 'CREATE EXTENSION aep; CREATE ROLE u LOGIN');
 	return $node;
 }
 
@@ -90,7 +91,7 @@ sub start_login_node
 	$node->append_conf('pg_hba.conf',
 		"local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n");
 	$node->start;
-	$node->safe_psql('postgres', 'CREATE EXTENSION aep');
+	$node->safe_psql('postgres', 'CREATE EXTENSION aep; CREATE ROLE u LOGIN');
 	return $node;
 }
 
@@ -146,7 +147,7 @@ sub _quoted
 
 The server "aep" and a user mapping for the superuser, leading to the fake.
 An option goes where it belongs; undef leaves a default out.  "server" and
-"dbname" name another server and database.
+"dbname" name another server and database.  The login is made if it is missing.
 
 =cut
 
@@ -175,6 +176,9 @@ sub create_server
 		if ($mapping_options{$name}) { push @mapping, $option; }
 		else { push @server, $option; }
 	}
+	my $login = literal($options{username} // 'u');
+	$node->safe_psql($dbname,
+		"SELECT format('CREATE ROLE %I LOGIN', $login) WHERE to_regrole(quote_ident($login)) IS NULL \\gexec");
 	$node->safe_psql($dbname,
 			"CREATE SERVER $server FOREIGN DATA WRAPPER aep OPTIONS ("
 		  . join(', ', @server) . ");\n"

@@ -27,10 +27,11 @@ use IngestRole;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(findings finds finds_nothing finds_and_mends set_hba);
+our @EXPORT = qw(findings finds finds_nothing finds_and_mends finds_in_hba set_hba turn_ssl_on);
 
 my $node;
 my $hba;
+my @hba_lines;
 
 =pod
 
@@ -67,6 +68,7 @@ sub set_hba
 {
 	my (@lines) = @_;
 
+	@hba_lines = @lines;
 	unlink($node->data_dir . '/pg_hba.conf');
 	$node->append_conf('pg_hba.conf', $hba . join('', map { "$_\n" } @lines));
 	my $loaded = query("SELECT pg_conf_load_time()");
@@ -74,6 +76,25 @@ sub set_hba
 	$node->poll_query_until('postgres', "SELECT pg_conf_load_time() > '$loaded'")
 	  or die 'not reloaded';
 	return 1 + (() = $hba =~ /\n/g);
+}
+
+=item turn_ssl_on()
+
+From the next session on the server offers SSL.
+
+=cut
+
+sub turn_ssl_on
+{
+	my $data = $node->data_dir;
+
+	run_command(
+		[   'openssl',  'req',              '-x509', '-newkey',
+			'rsa:2048', '-nodes',           '-subj', '/CN=localhost',
+			'-keyout',  "$data/server.key", '-out',  "$data/server.crt",
+			'-days',    '2',                '-batch' ]);
+	query('ALTER SYSTEM SET ssl = on');
+	return;
 }
 
 =item findings(id, session)
@@ -134,6 +155,40 @@ sub finds_and_mends
 
 	is(run($statement)->{err}, '', "$what: the remedy can be executed");
 	finds_nothing($of, $what);
+	return;
+}
+
+=item finds_in_hba(id, [findings], what, type => host, role => reader, before => number)
+
+Tests that exactly this is found, and that each remedy is a line of this type, for
+the logins of the role, at its place before the line of this number, or just
+anywhere; which, once it has an address, mends all.  pg_hba.conf is as it was then.
+
+=cut
+
+sub finds_in_hba
+{
+	my ($of, $expected, $what, %proposed) = @_;
+	my @found = findings($of);
+	my @lines = @hba_lines;
+	my $path = $node->data_dir . '/pg_hba.conf';
+	my $page = 'https://experienceleague.adobe.com/en/docs/experience-platform/sources/ip-address-allow-list';
+	my $line = "$proposed{type} postgres +$proposed{role} <address>/<bits> scram-sha-256";
+	my $place = defined $proposed{before} ? "before line $proposed{before}, " : '';
+
+	is_deeply([ map { $_->[0] } @found ], $expected, "$what: the findings");
+	is_deeply(
+		[ map { $_->[1] } @found ],
+		[ ("$path: ${place}one line for each range of $page, then reload: $line") x @$expected ],
+		"$what: the remedy");
+	splice(
+		@lines,
+		defined $proposed{before} ? $proposed{before} - 1 - (() = $hba =~ /\n/g) : scalar(@lines),
+		0, $line =~ s{<address>/<bits>}{203.0.113.0/24}r);
+	set_hba(@lines);
+	finds_nothing($of, "$what: followed");
+	splice(@lines, (grep { $lines[$_] =~ /203\.0\.113\.0/ } 0 .. $#lines)[0], 1);
+	set_hba(@lines);
 	return;
 }
 

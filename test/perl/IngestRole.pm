@@ -50,7 +50,7 @@ my $shown = '';
 
 =over
 
-=item start(conf => [lines of postgresql.conf], server option => value...)
+=item start(conf => [lines of postgresql.conf], fake => [arguments], server option => value...)
 
 A cluster whose server "aep" leads to a fake; returns it, the fake, and the
 session for the SQL of the test.  There is
@@ -79,11 +79,12 @@ sub start
 {
 	my (%options) = @_;
 	my $conf = delete $options{conf} // [];
+	my $fake_options = delete $options{fake} // [];
 	my ($directory) = run_command([ 'pg_config', '--pkglibdir' ]);
 
 	%watches = map { $_ => -e "$directory/$_.so" } keys %watching;
 	my @watchers = grep { $watches{$_} } sort keys %watches;
-	$fake = AepTest::start_fake('--record-secrets');
+	$fake = AepTest::start_fake('--record-secrets', @$fake_options);
 	$node = AepTest::start_login_node(
 		'main',
 		"shared_preload_libraries = '" . join(',', @watchers) . "'",

@@ -14,7 +14,7 @@ Rotation - rotates the logins of ingest roles, and looks at what that leaves
   like(run(rotation($role))->{err}, qr/^ERROR:  22023: /, 'refused');
   is(state($role), 'active a: Ab', 'the next login was made, and disabled again');
   told_works($role, 'a', 'refused');
-  again($role, 'b', 'GET PATCH TEST', 'refused');
+  again($role, 'b', 'GET POST TEST DELETE PATCH TEST', 'refused');
 
 =cut
 
@@ -31,9 +31,9 @@ use Test::More;
 use Told;
 
 our @EXPORT =
-  qw(open_sessions managed rotation can_log_in told_works state again begin_until wait_for_lock);
+  qw(open_sessions close_sessions managed fail_probe rotation can_log_in told_works state again begin_until wait_for_lock);
 
-my ($node, $fake, $second);
+my ($node, $fake, $first, $second);
 
 =pod
 
@@ -41,19 +41,32 @@ my ($node, $fake, $second);
 
 =over
 
-=item start(lines of postgresql.conf...)
+=item start(lines of postgresql.conf...), start_logging_in(lines of postgresql.conf...)
 
 The cluster of IngestRole::start(), whose server "aep" tries twice; "once" is one
-that does not.  Returns what that returns, and the second of open_sessions().
+that does not.  Returns what that returns, and the second of open_sessions().  In
+the second, the fake really logs in when it tests a connection: to the port that
+the connection has.
 
 =cut
 
 sub start
 {
-	my (@conf) = @_;
+	return _start([], @_);
+}
+
+sub start_logging_in
+{
+	return _start([ '--log-in', '127.0.0.1' ], @_);
+}
+
+sub _start
+{
+	my ($fake_options, @conf) = @_;
 	my $session;
 
-	($node, $fake, $session) = IngestRole::start(conf => \@conf, max_attempts => 2);
+	($node, $fake, $session) =
+	  IngestRole::start(conf => \@conf, fake => $fake_options, max_attempts => 2);
 	AepTest::create_server($node, $fake, server => 'once', max_attempts => 1);
 	AepTest::close_session($session);
 	return ($node, $fake, open_sessions());
@@ -68,15 +81,27 @@ first one is for the SQL of the test.
 
 sub open_sessions
 {
-	(my $session, $second) = map { AepTest::open_session($node) } (1, 2);
-	call_in($session);
-	return ($session, $second);
+	($first, $second) = map { AepTest::open_session($node) } (1, 2);
+	call_in($first);
+	return ($first, $second);
+}
+
+=item close_sessions()
+
+Closes them both.
+
+=cut
+
+sub close_sessions
+{
+	AepTest::close_session($_) foreach ($first, $second);
+	return;
 }
 
 =item managed(role, fault, server, more arguments as SQL, session)
 
 A new ingest role: { role, id, name, server, etag }.  A fault is of its
-connection.
+connection, and not of those that try a login: their name comes from the row.
 
 =cut
 
@@ -90,8 +115,24 @@ sub managed
 		  . ($more // '') . ')',
 		$where);
 	my ($id, $etag) = $result->{out} =~ /^([0-9a-f-]{36})\|(.*)$/ or die "$role: $result->{err}";
+	query("UPDATE aep.ingest_role SET connection_name = role_name WHERE role_name = '$role'") if $fault;
 
 	return { role => $role, id => $id, name => $name, server => $server, etag => $etag };
+}
+
+=item fail_probe(role, fault)
+
+From now on each connection that tries one of its logins has that fault; or none.
+
+=cut
+
+sub fail_probe
+{
+	my ($of, $fault) = @_;
+	my $name = $fault ? "fault:$fault $of->{role}" : $of->{role};
+
+	query("UPDATE aep.ingest_role SET connection_name = '$name' WHERE role_name = '$of->{role}'");
+	return;
 }
 
 =item rotation(role)
@@ -159,19 +200,20 @@ FROM aep.ingest_role WHERE connection_id = '$of->{id}'
 SQL
 }
 
-=item again(role, letter, kinds, what)
+=item again(role, letter, kinds, what, warning)
 
 Tests that the same call again, in the other session, ends well: with these kinds
-of requests, and with this login as the only one that may log in.
+of requests, and with this login as the only one that may log in.  It says nothing,
+or gives that warning.
 
 =cut
 
 sub again
 {
-	my ($of, $letter, $kinds, $what) = @_;
+	my ($of, $letter, $kinds, $what, $warning) = @_;
 	my $result = run(rotation($of), $second);
 
-	is($result->{err}, '', "$what: again: no error");
+	like($result->{err}, $warning // qr/^$/, "$what: again: no error");
 	like($result->{out}, qr/^$of->{role}_$letter\|".*"$/, "$what: again: its result");
 	is(kinds($result), $kinds, "$what: again: its requests");
 	told_works($of, $letter, "$what: again");

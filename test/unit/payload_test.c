@@ -105,7 +105,8 @@ test_change(void)
 	is_patch(&change, "[{\"op\":\"add\",\"path\":\"/description\",\"value\":\"d\"}]",
 			 "description");
 	change.description = "";
-	is_patch(&change, "[{\"op\":\"remove\",\"path\":\"/description\"}]", "no description");
+	is_patch(&change, "[{\"op\":\"remove\",\"path\":\"/description\",\"value\":\"\"}]",
+			 "no description");
 
 	change = (AepConnectionChange){.has_auth = true, .auth = basic};
 	is_patch(&change, "[{\"op\":\"replace\",\"path\":\"/auth/params\",\"value\":" BASIC_PARAMS "}]",

@@ -1,92 +1,94 @@
--- pg_hba.conf does not let the login in from outside with a password: no line does, or each that
--- would stands behind one that rejects, and the first line that fits decides.  The server then
--- refuses Experience Platform before it has asked for the password.
+-- pg_hba.conf does not let the login in from outside with a password.  The first line that fits
+-- decides: no line lets it in, or each that would stands behind one that shuts it out, by rejecting it or
+-- by asking for what Experience Platform does not have.  The server then refuses it before it has
+-- compared the password.
 --
--- From which addresses the platform comes is not known here.  Any line about addresses outside this
--- machine counts as a way in, and is closed by one that rejects all of the same addresses.
+-- Any line about addresses outside this machine counts as a way in.  Which addresses a new line is
+-- about is left to who writes it: what stands in their place here is refused by pg_hba.conf.
 --
 -- needs: pg_catalog.pg_hba_file_rules()
 
 WITH login AS (
-    SELECT oid,
-        -- which kinds of connections are tried, for the first word of a line
-        CASE
+    -- the kinds of connections that are tried
+    SELECT CASE
             WHEN :'ssl_mode' IN ('Require', 'Verify Ca', 'Verify Full', 'Verify-Ca', 'Verify-Full')
-            THEN 'ssl' -- or none comes about
-            WHEN :'ssl_mode' = 'Disable' OR current_setting('ssl') = 'off' THEN 'nossl'
-            ELSE 'both'
-        END AS tried,
-        -- a name that begins with '/' is a regular expression
-        current_setting('server_version_num')::int >= 160000 AS has_expressions
+            THEN ARRAY['ssl'] -- or none comes about
+            WHEN :'ssl_mode' = 'Disable' OR current_setting('ssl') = 'off' THEN ARRAY['plain']
+            ELSE ARRAY['ssl', 'plain']
+        END AS tries
     FROM pg_roles
     WHERE rolname = :'login'
 ),
-
--- its path, for who may know it
-file AS (
-    SELECT coalesce((SELECT setting FROM pg_settings WHERE name = 'hba_file'), 'pg_hba.conf') AS path
-),
-
--- the lines that count when the login comes, and either ask for a password or reject it
 line AS (
-    SELECT h.ordinality AS n, h.line_number, h.type, h.address, h.netmask,
-        h.auth_method = 'reject' AS rejects, login.tried
-    FROM login, pg_hba_file_rules() WITH ORDINALITY AS h
-    WHERE h.error IS NULL
-        AND (h.type IN ('host', 'hostnogssenc')
-            OR (h.type = 'hostssl' AND login.tried <> 'nossl')
-            OR (h.type = 'hostnossl' AND login.tried <> 'ssl'))
-        AND (h.database && ARRAY['all', current_database()::text]
-            OR EXISTS (SELECT FROM unnest(h.database) AS name
-                WHERE CASE WHEN login.has_expressions AND name LIKE '/%'
-                    THEN current_database()::text ~ substr(name, 2) ELSE false END))
-        AND (h.user_name && ARRAY['all', :'login']
-            OR EXISTS (SELECT FROM unnest(h.user_name) AS name
-                WHERE CASE WHEN login.has_expressions AND name LIKE '/%'
-                    THEN :'login' ~ substr(name, 2) ELSE false END)
-            OR EXISTS (SELECT FROM unnest(h.user_name) AS name
-                JOIN pg_roles r ON r.rolname = substr(name, 2)
-                WHERE name LIKE '+%' AND pg_has_role(login.oid, r.oid, 'MEMBER')))
-        AND h.address NOT IN ('localhost', 'samehost', '::1') AND h.address NOT LIKE '127.%'
-        AND h.auth_method IN
-            ('scram-sha-256', 'md5', 'password', 'ldap', 'radius', 'pam', 'reject')
+    SELECT line.*, ARRAY(SELECT unnest(kinds) INTERSECT SELECT unnest(tries)) AS tried
+    FROM login, jsonb_to_recordset(:'lines'::jsonb) AS line (n int, line_number int, path text,
+        place text, address text, netmask text, method text, kinds text[], obstacle text, within int[])
 ),
 
--- those that ask for a password, with each before them that rejects all that they are about
+-- what lets it in, and the lines before that leave nothing to it
+entry AS (SELECT * FROM line WHERE obstacle IS NULL AND tried <> '{}'),
 closed AS (
-    SELECT opens.n, opens.line_number, closes.line_number AS closed_by
-    FROM line closes JOIN line opens ON closes.n < opens.n
-    WHERE closes.rejects AND NOT opens.rejects
-        AND (closes.type IN ('host', 'hostnogssenc') OR closes.type = opens.type
-            OR closes.tried <> 'both')
+    SELECT entry.n, line.n AS behind
+    FROM entry JOIN line ON line.n < entry.n
+    WHERE line.obstacle IS NOT NULL AND entry.tried <@ line.kinds
+        AND (line.n = ANY (entry.within)
+            -- the platform comes by IPv4, as far as is known
+            OR (entry.netmask IS NULL AND line.netmask = '0.0.0.0'))
+),
+in_the_way AS (
+    SELECT *
+    FROM line
+    WHERE obstacle IS NOT NULL AND tried <> '{}'
         AND CASE
-            WHEN closes.address = 'all' THEN true
-            WHEN closes.netmask IS NULL THEN closes.address = opens.address -- a host's name
-            WHEN opens.netmask IS NULL THEN closes.netmask = '0.0.0.0'
-            WHEN family(closes.netmask::inet) <> family(opens.netmask::inet) THEN false
-            ELSE opens.netmask::inet & closes.netmask::inet = closes.netmask::inet
-                AND opens.address::inet & closes.netmask::inet
-                    = closes.address::inet & closes.netmask::inet
+            WHEN EXISTS (SELECT FROM entry) THEN n IN (SELECT behind FROM closed)
+            -- what rejects some addresses only may well do so
+            ELSE method <> 'reject' OR address = 'all' OR netmask = '0.0.0.0'
         END
+),
+
+-- such a line lets it in once ssl is on
+waiting AS (
+    SELECT *
+    FROM line
+    WHERE obstacle IS NULL AND kinds = ARRAY['ssl'] AND tried = '{}' AND :'ssl_mode' <> 'Disable'
+    ORDER BY n
+    LIMIT 1
+),
+
+-- a line of its own, before all that shuts it out
+remedy AS (
+    SELECT format('%s: %sone line for each range of %s, then reload: %s %I +%I <address>/<bits> %s',
+        coalesce(first.path, (SELECT setting FROM pg_settings WHERE name = 'hba_file'),
+            'pg_hba.conf'),
+        'before line ' || first.line_number || ', ',
+        'https://experienceleague.adobe.com/en/docs/experience-platform/sources/ip-address-allow-list',
+        CASE WHEN 'ssl' = ANY (login.tries) THEN 'hostssl' ELSE 'host' END,
+        current_database(), :'role', 'scram-sha-256') AS text
+    FROM login LEFT JOIN LATERAL (
+        SELECT path, line_number FROM line WHERE obstacle IS NOT NULL AND tried <> '{}'
+        ORDER BY n
+        LIMIT 1) AS first ON true
 )
 
-SELECT format('pg_hba.conf has no line that lets %I in from outside with a password%s', :'login',
-        CASE
-            WHEN login.tried = 'ssl' THEN ' and SSL'
-            WHEN :'ssl_mode' = 'Disable' THEN ' and without SSL'
-        END) AS finding,
-    format('%s: %s %I +%I 0.0.0.0/0 scram-sha-256', file.path,
-        CASE
-            WHEN current_setting('ssl') = 'on' AND :'ssl_mode' <> 'Disable' THEN 'hostssl'
-            ELSE 'host'
-        END, current_database(), :'role') AS remedy
-FROM login, file
-WHERE NOT EXISTS (SELECT FROM line WHERE NOT rejects)
-UNION ALL
-(SELECT format('line %s of pg_hba.conf rejects %I', closed_by, :'login'),
-    format('%s: move line %s below line %s', (SELECT path FROM file), closed_by, min(line_number))
-FROM closed
-WHERE NOT EXISTS (SELECT FROM line
-    WHERE NOT line.rejects AND line.n NOT IN (SELECT closed.n FROM closed))
-GROUP BY closed_by
-ORDER BY closed_by);
+SELECT finding, remedy
+FROM (
+    SELECT 1 AS rank, n, format('%s lets %I in with SSL only, and ssl is off', place, :'login')
+            AS finding,
+        'ALTER SYSTEM SET ssl = on; with a certificate, then reload' AS remedy
+    FROM waiting
+    UNION ALL
+    SELECT 2, n, format('%s %s', place, obstacle), remedy.text
+    FROM in_the_way, remedy
+    UNION ALL
+    SELECT 3, 0, format('pg_hba.conf has no line that lets %I in from outside with a password%s',
+            :'login',
+            CASE
+                WHEN tries = ARRAY['ssl'] THEN ' and SSL'
+                WHEN :'ssl_mode' = 'Disable' THEN ' and without SSL'
+            END),
+        remedy.text
+    FROM login, remedy
+    ORDER BY rank
+    FETCH FIRST ROW WITH TIES) AS found
+WHERE NOT EXISTS (SELECT FROM entry WHERE n NOT IN (SELECT n FROM closed))
+ORDER BY n;
