@@ -2,7 +2,7 @@
 #
 #   make && sudo make install && make installcheck
 #
-# needs the development files of PostgreSQL, libcurl and cJSON.  scripts/check
+# needs the development files of PostgreSQL, libcurl, OpenSSL and cJSON.  scripts/check
 # installs them and runs every test.
 
 # packages are built outside the sources, with -f

@@ -102,7 +102,7 @@ choose_postgresql() {
 install_build_packages() {
 	choose_postgresql
 	need_packages gcc make pkg-config openssl python3 ca-certificates util-linux \
-		libcurl4-openssl-dev libcjson-dev \
+		libcurl4-openssl-dev libssl-dev libcjson-dev \
 		"postgresql-$PG_MAJOR" "postgresql-server-dev-$PG_MAJOR" "$@"
 }
 

@@ -6,6 +6,7 @@ use warnings;
 use AepTest;
 use Calls qw(call_in run value);
 use JSON::PP;
+use PostgreSQL::Test::Utils;
 use Rollback qw(warnings_shown);
 use Test::More;
 
@@ -117,5 +118,73 @@ is("@names", 'second', 'a cancelled fetch: the call that waited was not sent');
 
 is(value("SELECT count(*) FROM pg_backend_memory_contexts WHERE name = 'aep token'"), 0, 'no fetch is left');
 AepTest::close_session($session);
+
+# A message of the log serves interrupts: a cancel that comes with the first of many
+# answers leaves none of the others unread.  The log is collected by a process that
+# stands still meanwhile, so that the message waits.
+my $collected = AepTest::start_node('collected', 'log_statement = none', 'logging_collector = on');
+AepTest::create_server($collected, $fake, username => 'u', password => 'p');
+my $watcher = AepTest::open_session($collected);
+
+# The processes below the postmaster, by their titles.
+sub child
+{
+	my ($title) = @_;
+	my $postmaster = AepTest::run_sql($watcher, "SELECT split_part(pg_read_file('postmaster.pid'), E'\\n', 1)");
+
+	foreach my $stat (glob '/proc/[0-9]*/stat')
+	{
+		my ($pid) = $stat =~ /(\d+)/;
+		open(my $file, '<', $stat) or next;
+		next unless (<$file> // '') =~ /\) \S $postmaster /;
+		open(my $command, '<', "/proc/$pid/cmdline") or next;
+		return $pid if (<$command> // '') =~ /$title/;
+	}
+	die "no process $title";
+}
+
+# A backend that works, sleeps, and says of none of PostgreSQL's waits: it writes.
+sub waits_to_write
+{
+	my ($pid) = @_;
+
+	return AepTest::run_sql($watcher, "SELECT state = 'active' AND wait_event IS NULL FROM pg_stat_activity WHERE pid = $pid") eq 't'
+	  && AepTest::run_sql($watcher, "SELECT pg_read_file('/proc/$pid/stat') ~ '\\) S '") eq 't';
+}
+
+# Connections to the fake on which something has come that nobody has read.
+sub unread
+{
+	my ($port) = $fake->url =~ /:(\d+)(?:\/|$)/;
+	my $remote = sprintf ':%04X$', $port;
+	my @fields = map { [split] } split /\n/, slurp_file('/proc/net/tcp') . slurp_file('/proc/net/tcp6');
+
+	return scalar(grep { $_->[2] =~ /$remote/ && $_->[4] =~ /:0*[1-9A-F]/ } @fields);
+}
+my $logger = child('logger');
+my $filler = AepTest::open_session($collected);
+my $batch = AepTest::open_session($collected);
+my %pid_of = map { $_ => AepTest::run_sql($_, 'SELECT pg_backend_pid()') } $filler, $batch;
+kill 'STOP', $logger;
+AepTest::begin_sql($filler, "DO \$\$ BEGIN RAISE LOG '%', repeat('x', 1000000); END \$\$");
+ok(AepTest::wait_until(sub { waits_to_write($pid_of{$filler}) }), 'many answers: no line goes into the log');
+$before = $fake->requests;
+AepTest::begin_sql($batch, batch_sql('aep', map { "fault:delay=3 at once $_" } 1 .. 8));
+ok(AepTest::wait_until(sub { $fake->requests == $before + 8 }), 'many answers: all are asked for');
+AepTest::wait_until(sub { unread() == 0 });    # what TLS sends by itself
+kill 'STOP', $pid_of{$batch};
+ok(AepTest::wait_until(sub { unread() == 8 }), 'many answers: they have come');
+kill 'CONT', $pid_of{$batch};
+ok(AepTest::wait_until(sub { waits_to_write($pid_of{$batch}) }), 'many answers: the first is to be logged');
+kill 'INT', $pid_of{$batch};
+kill 'CONT', $logger;
+AepTest::end_sql($_) foreach ($batch, $filler);
+like($batch->{err}, qr/^ERROR:  57014:/m, 'many answers: cancelled');
+my ($warned) = warnings_shown($batch->{err});
+is_deeply(
+	[ sort split /, /, $warned->{detail} =~ s/\.$//r ],
+	[ sort map { "$_->{created} (base connection \"$_->{name}\")" } $fake->requests($before) ],
+	'many answers: all ids are known');
+AepTest::close_session($_) foreach ($batch, $filler, $watcher);
 
 done_testing();

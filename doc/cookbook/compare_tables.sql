@@ -12,11 +12,11 @@
 
 -- Names are not unique, and others' connections may have the same: the one that
 -- is meant leads to this database.
-SELECT min(id::text) AS id, count(*) = 1 AS is_found
-FROM aep.connections(name => :'connection'), aep.endpoint()
-WHERE lower(entity #>> '{auth,params,server}') = lower(host)
-  AND entity #>> '{auth,params,port}' = port::text
-  AND entity #>> '{auth,params,database}' = database
+SELECT min(c.id::text) AS id, count(*) = 1 AS is_found
+FROM aep.connections(name => :'connection') AS c, aep.endpoint() AS here
+WHERE lower(c.entity #>> '{auth,params,server}') = lower(here.host)
+  AND c.entity #>> '{auth,params,port}' = here.port::text
+  AND c.entity #>> '{auth,params,database}' = here.database
 \gset
 \if :is_found
 \else

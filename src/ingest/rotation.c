@@ -164,6 +164,16 @@ check_address(const AepIngestState *state, Jsonb *entity)
 						 quote_literal_cstr(state->role_name))));
 }
 
+/* The change carries the SSL mode, too: one that somebody has set there since stays. */
+static void
+keep_ssl_mode(AepIngestState *state, Jsonb *entity)
+{
+	const char *shown = aep_document_text(params_of(entity), "sslMode");
+
+	if (shown != NULL && state->auth_type == AEP_AUTH_BASIC)
+		state->ssl_mode = shown;
+}
+
 /* What an earlier call has left that was cut off. */
 static void
 settle_last_call(const AepServer *server, AepIngestState *state)
@@ -183,6 +193,7 @@ prepare_login(const AepServer *server, AepIngestState *state, const AepPassword 
 	Jsonb *entity = aep_flow_connection(server, state->connection_id);
 
 	check_address(state, entity);
+	keep_ssl_mode(state, entity);
 	state->etag = aep_flow_etag(entity);
 	state->pending_login = choose_login(state);
 	aep_ingest_login_enable(state->role_name, state->pending_login, state->connection_limit,
