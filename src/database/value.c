@@ -134,9 +134,11 @@ refuse_url(const char *value, AepObjection *why)
 static bool
 refuse_base_url(const char *value, AepObjection *why)
 {
+	const char *repeated = strstr(value, AEP_FOUNDATION_PATH);
+
 	if (refuse_url(value, why))
 		return true;
-	return strstr(value, AEP_FOUNDATION_PATH) != NULL &&
+	return repeated != NULL && strchr("/", repeated[strlen(AEP_FOUNDATION_PATH)]) != NULL &&
 		   object(why,
 				  "It holds \"" AEP_FOUNDATION_PATH "\", which is appended with every request.",
 				  "Leave that out, with all that follows: https://platform.adobe.io.");
