@@ -17,10 +17,7 @@ WITH wanted AS (
     FROM pg_database AS d, aep.endpoint() AS e
     WHERE d.datallowconn AND NOT d.datistemplate AND d.datname <> 'postgres'
 ), present AS (
-    SELECT name, entity #>> '{auth,params,server}' AS host,
-           entity #>> '{auth,params,port}' AS port,
-           entity #>> '{auth,params,database}' AS datname
-    FROM aep.connections()
+    SELECT name, host, port, database FROM aep.connections()
 )
 SELECT *
 FROM aep.create_base_connections(ARRAY(
@@ -28,8 +25,8 @@ FROM aep.create_base_connections(ARRAY(
          FROM wanted AS w
          WHERE NOT EXISTS (SELECT FROM present AS p
                            WHERE p.name = w.name
-                              OR (p.host = w.host AND p.port = w.port::text
-                                  AND p.datname = w.datname))
+                              OR (p.host = w.host AND p.port = w.port
+                                  AND p.database = w.datname))
          ORDER BY w.datname));
 
 SELECT name, id, sqlstate, message FROM registered ORDER BY ordinal;

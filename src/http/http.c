@@ -39,6 +39,7 @@
  * keeps them, and sets no limit to trailers.
  */
 #define MAX_HEADER_SIZE (256 * 1024)
+#define LEAST_HEADER_SIZE 256 /* what one counts: each costs a walk over all others */
 
 /*
  * The most requests in flight, the limit of the option concurrency: as many
@@ -256,7 +257,7 @@ header_arrived(char *data, size_t size, size_t nmemb, void *arg)
 {
 	AepHttpTransfer *transfer = arg;
 
-	transfer->header_size += size * nmemb;
+	transfer->header_size += Max(size * nmemb, LEAST_HEADER_SIZE);
 	if (transfer->header_size > MAX_HEADER_SIZE)
 	{
 		transfer->too_large = true;

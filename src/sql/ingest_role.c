@@ -342,6 +342,7 @@ aep_ingest_role_status(PG_FUNCTION_ARGS)
 	{
 		const AepIngestState *state = &states[i];
 
+		CHECK_FOR_INTERRUPTS();
 		if (!aep_ingest_role_may_see(state->role_name))
 			continue;
 		aep_row_uuid(&row, state->connection_id);

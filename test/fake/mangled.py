@@ -6,7 +6,7 @@ import json
 
 MANGLED = {'notjson', 'noid', 'badid', 'nulid', 'surrogate', 'badutf8', 'dupid', 'idcase',
            'noetag', 'empty', 'html', 'chunked'}
-SIZED = {'deep', 'huge', 'gzip', 'body'}
+SIZED = {'deep', 'huge', 'gzip', 'body', 'rows'}
 
 # Stands for bytes that json.dumps() would not write; replaced afterwards.
 MARK = '\ue000'
@@ -32,6 +32,8 @@ def mangle(fault, answer):
         answer.body = b'{"id": this is not JSON'
         return
     value = json.loads(answer.body or b'{}')
+    if 'rows' in fault:
+        value = _with_rows(value, int(fault['rows']))
     answer.body = _mangle_members(fault, value)
     if 'huge' in fault:
         answer.body = _padded(answer.body, len(answer.body) + int(fault['huge']))
@@ -39,6 +41,14 @@ def mangle(fault, answer):
         answer.body = gzip.compress(_padded(answer.body, int(fault['gzip'])))
         answer.headers.append(('Content-Encoding', 'gzip'))
     answer.chunked = 'chunked' in fault
+
+
+def _with_rows(value, count):
+    """The same with every list of rows or columns so many times over."""
+    if isinstance(value, list):
+        return value * count
+    return {name: _with_rows(member, count) if name in ('items', 'data', 'schema', 'columns')
+            else member for name, member in value.items()}
 
 
 def _mangle_members(fault, value):
