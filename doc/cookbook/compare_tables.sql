@@ -26,7 +26,7 @@ WHERE lower(c.entity #>> '{auth,params,server}') = lower(here.host)
 
 -- What it sees, and the table here of that name.
 CREATE TEMP TABLE seen AS
-SELECT path, to_regclass(format('%I.%I', schema_name, table_name)) AS relation
+SELECT path, type, to_regclass(format('%I.%I', schema_name, table_name)) AS relation
 FROM aep.explore(:'id');
 
 \echo Experience Platform sees, and this database does not have:
@@ -42,5 +42,5 @@ ORDER BY c.oid::regclass::text;
 
 \echo Columns that differ:
 SELECT s.relation, c.column_name, c.database_type, c.platform_type, c.finding
-FROM seen AS s, aep.compare_table(:'id', s.relation, s.path) AS c
+FROM seen AS s, aep.compare_table(:'id', s.relation, s.path, s.type) AS c
 WHERE s.relation IS NOT NULL AND NOT c.agrees;

@@ -28,7 +28,7 @@
 #define MAX_SHOWN 260
 
 /*
- * Turns \u escapes into the characters they stand for: jsonb_in() refuses
+ * Turns \u escapes into the characters they stand for: PostgreSQL refuses
  * those that the database's encoding cannot hold, and with SQL_ASCII all
  * beyond ASCII, while characters are converted as far as it goes.
  */

@@ -16,10 +16,10 @@
 #include "platform/parse.h"
 
 /*
- * The body of an answer as jsonb, in the current context, without the elements of
- * the list, if one is given, which are taken as parse.h says.  NULL if it is not
- * JSON, or does not pass answer.h's gate, and then *why completes "The answer ...";
- * some elements may have been taken.  Interrupts are served all the time.
+ * The body of an answer as jsonb, in the current context; if a list is wanted,
+ * what is around it, its elements taken, as parse.h says.  NULL if it is not JSON,
+ * or does not pass answer.h's gate, and then *why completes "The answer ..."; some
+ * elements may have been taken.  Interrupts are served all the time.
  */
 extern Jsonb *aep_document_parse(const AepHttpExchange *answer, const AepList *list,
 								 const char **why);

@@ -18,14 +18,15 @@ typedef struct Parse
 {
 	const AepList *list; /* NULL: none is wanted */
 	int path_length;
-	JsonbInState document; /* all but the list's elements */
-	JsonbInState element;  /* the one that is being read */
-	JsonbInState *growing; /* one of both */
+	JsonbInState document; /* if a list is wanted, without the elements of any array */
+	JsonbInState element;  /* the wanted one that is being read */
+	JsonbInState *growing; /* one of both; NULL: nothing is made of what is read */
 	bool after_key;		   /* what comes is the value of a member */
-	int depth;			   /* of open lists and objects */
+	int depth;			   /* of open arrays and objects */
 	int matched;		   /* so many members of the path lead here */
-	int list_depth;		   /* within the wanted list: how deep its elements are; else 0 */
-	int lists;			   /* that were found */
+	int list_depth;		   /* of the wanted list, if it is open; else 0 */
+	int lists;			   /* that were found at its place */
+	int element_depth;	   /* of the array an element of which is being read; else 0 */
 	MemoryContext memory;
 	MemoryContext element_memory;
 } Parse;
@@ -50,7 +51,8 @@ static void
 push(Parse *parse, JsonbIteratorToken token, JsonbValue *value)
 {
 	CHECK_FOR_INTERRUPTS();
-	aep_push_jsonb(parse->growing, token, value);
+	if (parse->growing != NULL)
+		aep_push_jsonb(parse->growing, token, value);
 	parse->after_key = token == WJB_KEY;
 }
 
@@ -125,23 +127,17 @@ end_array(void *state)
 	AEP_JSON_GO_ON;
 }
 
-/* Is what begins or ends an element of the wanted list? */
-static bool
-is_wanted(const Parse *parse)
-{
-	return parse->list_depth > 0 && parse->depth == parse->list_depth;
-}
-
 static AEP_JSON_ACTION
 begin_element(void *state, bool is_null)
 {
 	Parse *parse = state;
 
-	if (is_wanted(parse))
+	CHECK_FOR_INTERRUPTS();
+	if (parse->list != NULL && parse->element_depth == 0)
 	{
-		CHECK_FOR_INTERRUPTS();
+		parse->element_depth = parse->depth;
 		parse->element = (JsonbInState){0};
-		parse->growing = &parse->element;
+		parse->growing = parse->depth == parse->list_depth ? &parse->element : NULL;
 		MemoryContextSwitchTo(parse->element_memory);
 	}
 	AEP_JSON_GO_ON;
@@ -153,13 +149,14 @@ end_element(void *state, bool is_null)
 	Parse *parse = state;
 	JsonbValue *value = parse->element.result;
 
-	if (is_wanted(parse))
-	{
+	if (parse->element_depth == 0 || parse->depth != parse->element_depth)
+		AEP_JSON_GO_ON;
+	if (parse->growing != NULL)
 		parse->list->take(value != NULL ? JsonbValueToJsonb(value) : NULL, parse->list->arg);
-		parse->growing = &parse->document;
-		MemoryContextSwitchTo(parse->memory);
-		MemoryContextReset(parse->element_memory);
-	}
+	parse->element_depth = 0;
+	parse->growing = &parse->document;
+	MemoryContextSwitchTo(parse->memory);
+	MemoryContextReset(parse->element_memory);
 	AEP_JSON_GO_ON;
 }
 
@@ -195,8 +192,8 @@ take_scalar(void *state, char *token, JsonTokenType type)
 	Parse *parse = state;
 	JsonbValue value;
 
-	if (is_wanted(parse))
-		AEP_JSON_GO_ON; /* an element of which nothing is made */
+	if (parse->element_depth > 0 && parse->depth == parse->element_depth)
+		AEP_JSON_GO_ON; /* an element that is neither object nor array */
 	value = scalar_value(token, type);
 	if (parse->depth == 0)
 	{

@@ -31,9 +31,10 @@ typedef struct AepList
 /*
  * Reads a text in the database's encoding, NUL-terminated, that has passed
  * answer.h's gate.  With AEP_ANSWER_OK *document is set, in the current context:
- * all of it, or if a list is given all but its elements, which its function was
- * given.  AEP_ANSWER_NOT_JSON: maybe after some elements.  AEP_ANSWER_DUPLICATE:
- * the list is there twice.  Throws 54000 for what is too large for jsonb.
+ * all of it, or if a list is wanted what is around it, with every array empty; the
+ * list's elements were taken.  AEP_ANSWER_NOT_JSON: maybe after some of them.
+ * AEP_ANSWER_DUPLICATE: the list is there twice.  Throws 54000 for what is too
+ * large for jsonb.
  */
 extern AepAnswerStatus aep_parse_json(const char *text, const AepList *list, Jsonb **document);
 

@@ -327,6 +327,7 @@ compare_columns(AepRow *row, TupleDesc table, PlatformColumns *platform)
 		const FormData_pg_attribute *attribute = TupleDescAttr(table, i);
 		TableColumn *column;
 
+		CHECK_FOR_INTERRUPTS();
 		if (attribute->attisdropped)
 			continue;
 		column = hash_search(columns, NameStr(attribute->attname), HASH_FIND, NULL);
@@ -336,6 +337,7 @@ compare_columns(AepRow *row, TupleDesc table, PlatformColumns *platform)
 	}
 	for (int i = 0; i < platform->count; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		if (platform->columns[i].name != NULL)
 			store_comparison(row, NULL, &platform->columns[i]);
 	}

@@ -368,6 +368,7 @@ push_header(const char *name, const char *value, void *arg)
 {
 	JsonbInState *state = arg;
 
+	CHECK_FOR_INTERRUPTS();
 	aep_document_push_member(state, asc_tolower(name, strlen(name)), value);
 }
 

@@ -5,7 +5,6 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
-#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
@@ -124,7 +123,6 @@ void
 aep_row_store(AepRow *row)
 {
 	check_columns(row);
-	CHECK_FOR_INTERRUPTS();
 	tuplestore_putvalues(row->set->setResult, row->type, row->values, row->nulls);
 	row->filled = 0;
 	MemoryContextReset(row->memory);

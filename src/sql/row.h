@@ -41,7 +41,7 @@ extern void aep_row_null(AepRow *row);
 /* The finished row as the function's result.  Throws XX000 if the type has other columns. */
 extern Datum aep_row_datum(AepRow *row);
 
-/* Adds the finished row to the set, and begins the next; serves interrupts. */
+/* Adds the finished row to the set, and begins the next. */
 extern void aep_row_store(AepRow *row);
 
 #endif /* AEP_ROW_H */
