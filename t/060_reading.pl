@@ -181,7 +181,7 @@ my $listener = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => 0, L
   or die "socket: $!";
 AepTest::create_server($node, $fake, username => 'acme', password => 'xxxx', server => 'raw',
 	max_attempts => 1, base_url => 'http://127.0.0.1:' . $listener->sockport);
-foreach my $case ([ 1000, '' ], [ 50_000, '54000' ])
+foreach my $case ([ 1000, '' ], [ 50_000, '08P01' ])
 {
 	my ($count, $sqlstate) = @$case;
 

@@ -224,7 +224,8 @@ refuse_etag(const char *value, AepObjection *why)
 
 	if (refuse_if_match(value, why))
 		return true;
-	return !(aep_reply_is_etag(value) && len >= 2 && value[0] == '"' && value[len - 1] == '"') &&
+	return !(aep_reply_is_etag(aep_to_utf8(value, "argument \"etag\"")) && len >= 2 &&
+			 value[0] == '"' && value[len - 1] == '"') &&
 		   object(why, "It is not an etag of Flow Service.",
 				  "Give it as it was read, with its double quotes.");
 }
