@@ -269,7 +269,7 @@ query("ALTER SERVER other OPTIONS (DROP advertised_host, DROP advertised_port)")
 query("CALL aep.adopt_ingest_role('given')");
 foreach my $host ('', ' host=127.0.0.1 user=dba password=dba')
 {
-	query("ALTER ROLE dba PASSWORD 'dba'; GRANT USAGE ON FOREIGN SERVER other TO dba; GRANT CONNECT ON DATABASE shop TO dba");
+	query("ALTER ROLE dba PASSWORD 'dba'; GRANT USAGE ON FOREIGN SERVER other TO dba; GRANT CONNECT ON DATABASE shop TO dba; GRANT given TO dba WITH ADMIN OPTION");
 	my $in = AepTest::open_session($node, 'shop', $host ? $node->connstr('shop') . $host : undef);
 
 	is(run("SELECT binding FROM aep.ingest_role_status() WHERE role_name = 'given'", $in)->{out},
