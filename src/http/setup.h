@@ -10,6 +10,7 @@
 
 #include <curl/curl.h>
 
+#include "compat.h"
 #include "http/http.h"
 
 /* Sets an option, and lets no failure pass unseen. */
