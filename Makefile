@@ -94,4 +94,4 @@ tidy: $(QUERIES)
 cppcheck: $(QUERIES)
 	cppcheck -j $$(nproc) --quiet --error-exitcode=1 --std=c99 \
 	  --enable=warning,style,performance,portability --suppressions-list=.cppcheck \
-	  -D__GNUC__=4 -D__$$(uname -m)__ $(LINT_CPPFLAGS) $(LINTED)
+	  -D__STDC__=1 -D__GNUC__=4 -D__$$(uname -m)__ $(LINT_CPPFLAGS) $(LINTED)

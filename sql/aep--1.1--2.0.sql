@@ -92,8 +92,8 @@ ALTER TABLE aep.ingest_role DROP CONSTRAINT ingest_role_step_check;
 ALTER TABLE aep.ingest_role
     ADD CONSTRAINT ingest_role_step_check CHECK (step IN ('active', 'proving', 'rotating', 'unknown')),
     ADD COLUMN made_logins text,
-    ADD COLUMN probe_name text,
-    ADD COLUMN probe_id uuid,
+    ADD COLUMN trial_name text,
+    ADD COLUMN trial_id uuid,
     ADD COLUMN moves boolean NOT NULL DEFAULT false,
     ADD COLUMN bound_system bigint,
     ADD COLUMN bound_database oid,
@@ -217,3 +217,71 @@ CREATE FUNCTION aep.check_server(
 COMMENT ON FUNCTION aep.check_server(name) IS
 'Lists what is missing or wrong for the current user to make calls through a server: options, user mapping, privileges, the address of this database, reachability and TLS, the credential, organisation and sandbox, the clock. One row for each finding, with a remedy, which is a statement where one can be named; no row: nothing was found. severity is error where no call can succeed, or warning. Sends one request, and one for a token if none is at hand. Errors: 22004 missing argument.';
 REVOKE ALL ON FUNCTION aep.check_server(name) FROM PUBLIC;
+
+-- Where a connection leads stands in columns of its own.
+DROP FUNCTION aep.connections(text, text, uuid, integer, name);
+DROP FUNCTION aep.connection(uuid, name);
+
+CREATE FUNCTION aep.connections(
+    name text DEFAULT NULL, state text DEFAULT NULL,
+    connection_spec_id uuid DEFAULT '74a1c565-4e59-48d7-9d67-7c03b8a13137',
+    max_rows integer DEFAULT NULL, server name DEFAULT 'aep',
+    OUT id uuid, OUT name text, OUT description text, OUT state text, OUT auth_spec text,
+    OUT connection_spec_id uuid, OUT host text, OUT port integer, OUT database text,
+    OUT username text, OUT ssl_mode text, OUT created_at timestamptz, OUT updated_at timestamptz,
+    OUT created_by text, OUT etag text, OUT entity jsonb)
+    RETURNS SETOF record
+    LANGUAGE C VOLATILE PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'aep_connections_2_0';
+COMMENT ON FUNCTION aep.connections(text, text, uuid, integer, name) IS
+'Returns the base connections of the sandbox, one row each, ordered by name: those with this name and state (enabled, disabled), of this connection specification (default: PostgreSQL; NULL: every source), at most max_rows. host, port, database, username and ssl_mode are where it leads, NULL where the service does not show that, as with a connection string; created_at and updated_at come from the service; entity is all that it shows. Reads all pages. Errors: 22023 bad argument, 42704 no such server or user mapping, 42501 no USAGE or permission denied by Experience Platform, 28000 token refused, 53400 too many requests, 08001 cannot connect, 08006 connection lost, 08P01 answer not understood, 54000 answer too large, 58000 service failure.';
+REVOKE ALL ON FUNCTION aep.connections(text, text, uuid, integer, name) FROM PUBLIC;
+
+CREATE FUNCTION aep.connection(
+    id uuid, server name DEFAULT 'aep',
+    OUT id uuid, OUT name text, OUT description text, OUT state text, OUT auth_spec text,
+    OUT connection_spec_id uuid, OUT host text, OUT port integer, OUT database text,
+    OUT username text, OUT ssl_mode text, OUT created_at timestamptz, OUT updated_at timestamptz,
+    OUT created_by text, OUT etag text, OUT entity jsonb)
+    LANGUAGE C VOLATILE PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'aep_connection_2_0';
+COMMENT ON FUNCTION aep.connection(uuid, name) IS
+'Returns one base connection: the row that aep.connections has for it. Errors: 22004 missing argument, 42704 no such connection, server or user mapping, and as aep.connections.';
+REVOKE ALL ON FUNCTION aep.connection(uuid, name) FROM PUBLIC;
+
+-- What Experience Platform calls a view is asked for as a view.
+DROP FUNCTION aep.explore_table(uuid, text, name);
+DROP FUNCTION aep.preview_table(uuid, text, name);
+DROP FUNCTION aep.compare_table(uuid, regclass, text, name);
+
+CREATE FUNCTION aep.explore_table(
+    id uuid, path text, object_type text DEFAULT NULL, server name DEFAULT 'aep',
+    OUT column_name text, OUT type text, OUT original_type text,
+    OUT xdm_type text, OUT xdm_format text, OUT entity jsonb)
+    RETURNS SETOF record
+    LANGUAGE C VOLATILE PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'aep_explore_table_2_0';
+COMMENT ON FUNCTION aep.explore_table(uuid, text, text, name) IS
+'Returns the columns of a table as Experience Platform sees them, one row each: its own type, the source''s where it tells, and type and format in the Experience Data Model. path: verbatim as aep.explore gave it. object_type: the type that it gave, such as view; by default a table is asked for, and if there is none of this path, what aep.explore calls it. Errors: 22004 missing argument, 42704 no such connection, 22023 no such table, and as aep.connections.';
+REVOKE ALL ON FUNCTION aep.explore_table(uuid, text, text, name) FROM PUBLIC;
+
+CREATE FUNCTION aep.preview_table(
+    id uuid, path text, object_type text DEFAULT NULL, server name DEFAULT 'aep')
+    RETURNS SETOF jsonb
+    LANGUAGE C VOLATILE PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'aep_preview_table_2_0';
+COMMENT ON FUNCTION aep.preview_table(uuid, text, text, name) IS
+'Returns the first rows of a table as Experience Platform reads them, one JSON object each. path and object_type: as in aep.explore_table. Errors: as aep.explore_table.';
+REVOKE ALL ON FUNCTION aep.preview_table(uuid, text, text, name) FROM PUBLIC;
+
+CREATE FUNCTION aep.compare_table(
+    id uuid, relation regclass, path text DEFAULT NULL, object_type text DEFAULT NULL,
+    server name DEFAULT 'aep',
+    OUT column_name text, OUT database_type text, OUT platform_type text,
+    OUT xdm_type text, OUT xdm_format text, OUT agrees boolean, OUT finding text)
+    RETURNS SETOF record
+    LANGUAGE C VOLATILE PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'aep_compare_table_2_0';
+COMMENT ON FUNCTION aep.compare_table(uuid, regclass, text, text, name) IS
+'Compares a table here with what Experience Platform sees of it, one row for each column of either side. finding is agrees, type differs, missing in the platform or missing in the database. path defaults to schema.table; object_type: as in aep.explore_table. Errors: as aep.explore_table.';
+REVOKE ALL ON FUNCTION aep.compare_table(uuid, regclass, text, text, name) FROM PUBLIC;

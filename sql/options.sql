@@ -60,6 +60,7 @@ FROM (VALUES
     ('token_url', 'http://127.0.0.1:8080/ims/token/v3'),
     ('base_url', 'https://platform.adobe.io/data/foundation'),
     ('base_url', 'https://platform.adobe.io/data/foundation/flowservice/'),
+    ('base_url', 'https://platform.adobe.io/data/foundations'),
     ('base_url', ' https://platform.adobe.io'),
     ('base_url', '"https://platform.adobe.io"'),
     ('proxy', 'https://proxy.example.com:3128'),

@@ -17,9 +17,6 @@
 #include "utils/memutils.h"
 #include "utils/wait_event.h"
 
-#if PG_VERSION_NUM >= 160000
-#include "nodes/miscnodes.h"
-#endif
 #if PG_VERSION_NUM >= 180000
 #include "storage/waiteventset.h"
 #endif
@@ -115,28 +112,25 @@ aep_push_jsonb(JsonbInState *state, JsonbIteratorToken token, JsonbValue *value)
 #endif
 
 /*
- * Text in the database's encoding as jsonb; false: it is not JSON.  Before 16
- * jsonb_in() cannot say so but by an error of its own, and is asked only after
- * a first reading.  For the files that include common/jsonapi.h first.
+ * For the files that include common/jsonapi.h: a lexer of a text in the
+ * database's encoding, and what the parser's actions return, which since 16 can
+ * say that something went wrong.
  */
 #ifdef JSONAPI_H
-static inline bool
-aep_read_jsonb(char *text, Datum *result)
-{
-#if PG_VERSION_NUM >= 160000
-	ErrorSaveContext context = {T_ErrorSaveContext};
-
-	return DirectInputFunctionCallSafe(jsonb_in, text, InvalidOid, -1, (Node *) &context, result);
+#if PG_VERSION_NUM >= 170000
+#define aep_json_lexer(text, len) \
+	makeJsonLexContextCstringLen(NULL, unconstify(char *, text), len, GetDatabaseEncoding(), true)
 #else
-	JsonLexContext *lex =
-		makeJsonLexContextCstringLen(text, (int) strlen(text), GetDatabaseEncoding(), true);
-
-	if (pg_parse_json(lex, &nullSemAction) != JSON_SUCCESS)
-		return false;
-	*result = DirectFunctionCall1(jsonb_in, CStringGetDatum(text));
-	return true;
+#define aep_json_lexer(text, len) \
+	makeJsonLexContextCstringLen(unconstify(char *, text), (int) (len), GetDatabaseEncoding(), true)
 #endif
-}
+#if PG_VERSION_NUM >= 160000
+#define AEP_JSON_ACTION JsonParseErrorType
+#define AEP_JSON_GO_ON return JSON_SUCCESS
+#else
+#define AEP_JSON_ACTION void
+#define AEP_JSON_GO_ON return
+#endif
 #endif
 
 /* Named wait events for extensions arrived in 17. */

@@ -231,10 +231,10 @@ is(last_query()->{object}[0], $odd, 'was sent as it is');
 is(value("SELECT count(*) FROM aep.explore('$id') AS t, aep.explore_table('$id', t.path) WHERE t.can_preview"), 5,
 	'one from the other');
 is_deeply(rows('column_name', "aep.explore_table('$id', 'public.nothing')"), [], 'no columns');
-like(fails('an unknown table', '22023', "SELECT * FROM aep.explore_table('$id', 'public.none')", 1),
-	qr/CONNECTOR-1330-400.*public\.none/, 'which it names');
+like(fails('an unknown table', '22023', "SELECT * FROM aep.explore_table('$id', 'public.none')", 2),
+	qr/CONNECTOR-1330-400.*public\.none/, 'which it names, and the list does not have either');
 fails('an empty path', '22023', "SELECT * FROM aep.explore_table('$id', '')");
-fails('a different case', '22023', "SELECT * FROM aep.explore_table('$id', 'Public.orders')", 1);
+fails('a different case', '22023', "SELECT * FROM aep.explore_table('$id', 'Public.orders')", 2);
 
 # Rows
 is_deeply(

@@ -190,6 +190,16 @@ foreach my $fault ('close=mid_headers', 'status=503')
 	again($of, 'c', 'TOKEN GET POST TEST DELETE PATCH TEST', $what);
 }
 
+# An SSL mode that somebody has set there since is kept, and noted.
+my $stricter = managed('stricter');
+query(  "SELECT status FROM aep.request('PATCH', '/flowservice/connections/$stricter->{id}', "
+	  . q(body => '[{"op": "replace", "path": "/auth/params/sslMode", "value": "Require"}]', )
+	  . "headers => jsonb_build_object('If-Match', \$\$$stricter->{etag}\$\$))");
+$result = run(rotation($stricter));
+like($result->{out}, qr/^stricter_b\|/, 'another SSL mode: rotated') or diag $result->{err};
+is(query("SELECT entity #>> '{auth,params,sslMode}' FROM aep.connection('$stricter->{id}')"), 'Require', 'another SSL mode: kept');
+is($node->safe_psql('postgres', "SELECT ssl_mode FROM aep.ingest_role WHERE role_name = 'stricter'"), 'Require', 'another SSL mode: noted');
+
 # Another address than the one that is known here is not undone.
 my %moved = (
 	server   => [ 'host',     'db2.example.com' ],

@@ -21,7 +21,7 @@ sub stalled
 	my $role = 'crash' . @crashing;
 	my $of   = managed($role, $after{trial} ? '' : $fault, $after{server});
 
-	fail_probe($of, $fault) if $after{trial};
+	fail_trial($of, $fault) if $after{trial};
 	query(
 		"UPDATE aep.ingest_role SET step = 'unknown', kept_logins = ' ${role}_b ' WHERE role_name = '$role'; "
 		  . "CREATE ROLE ${role}_b LOGIN PASSWORD 'x' IN ROLE $role")
@@ -176,7 +176,7 @@ foreach my $crashed (@crashing)
 
 	is(state($of), $crashed->{state}, "$crashed->{what}: the state");
 	told_works($of, $crashed->{used}, $crashed->{what});
-	fail_probe($of);
+	fail_trial($of);
 	again($of, $crashed->{next}, $crashed->{kinds}, $crashed->{what}, $crashed->{warning})
 	  unless $crashed->{then};
 }

@@ -73,7 +73,7 @@ foreach my $failure (@failures)
 	my $warning =
 	  qr/^WARNING:  01000: base connection "fault:\Q$fault\E $role \(login test \w+\)" is not in Experience Platform\nDETAIL:.*\nHINT:  If it turns up later, delete it/;
 
-	fail_probe($of, $fault);
+	fail_trial($of, $fault);
 	$result = $failed{$role} = run(rotation($of));
 	like($result->{err}, qr/^ERROR:  $error: /m, "$role: the error");
 	is(kinds($result), $kinds, "$role: the requests");
@@ -83,7 +83,7 @@ foreach my $failure (@failures)
 		$of->{etag}, "$role: the connection is untouched");
 	is(query("SELECT step FROM aep.ingest_role_status() WHERE role_name = '$role'"),
 		$state =~ s/ .*//r, "$role: the status");
-	fail_probe($of);
+	fail_trial($of);
 	again($of, 'b', $kinds_again, $role, $warned ? $warning : undef);
 	is(scalar(trials()), 0, "$role: nothing is left");
 }
@@ -96,10 +96,11 @@ like(
 	$failed{made}{err},
 	qr/^HINT:  Only a connection to try the new login is in doubt; .*The same CALL looks for it, and goes on\./m,
 	'a trial with unknown outcome: the hint');
+unlike($failed{made}{err}, qr/WARNING/, 'a trial with unknown outcome: no warning beside it');
 
 # One that is gone when it is to be deleted is no error.
 my $gone = managed('gone');
-fail_probe($gone, 'on=DELETE,status=404,code=FLOW-1439,processed=1');
+fail_trial($gone, 'on=DELETE,status=404,code=FLOW-1439,processed=1');
 again($gone, 'b', $whole, 'a trial that somebody else has deleted');
 
 # Interrupted in the trial
@@ -117,7 +118,7 @@ foreach my $stall (
 	my $other = AepTest::open_session($node);
 	my $pid   = AepTest::run_sql($other, 'SELECT pg_backend_pid()');
 
-	fail_probe($of, "on=$kind,stall=before_headers,times=1,$processed");
+	fail_trial($of, "on=$kind,stall=before_headers,times=1,$processed");
 	ok(begin_until($other, rotation($of), $kind), "$what: it waits");
 	is(state($of), 'proving a -> b: AB', "$what: the state meanwhile");
 	query("SELECT pg_cancel_backend($pid)");
@@ -128,7 +129,7 @@ foreach my $stall (
 		"$what: the error");
 	is(state($of), 'proving a -> b: AB', "$what: the state");
 	told_works($of, 'a', $what);
-	fail_probe($of);
+	fail_trial($of);
 	again($of, 'b', $kinds, $what, $warning);
 	is(scalar(trials()), 0, "$what: nothing is left");
 	AepTest::close_session($other);

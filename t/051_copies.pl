@@ -185,6 +185,45 @@ is($node->safe_psql('restored', "SELECT binding, idle_login, made_logins, host, 
 	'here|calm_a| calm_a  calm_b |db1.example.com|' . $node->port, 'old dump: adopted, with its logins and its address');
 $node->safe_psql('postgres', 'DROP DATABASE restored');
 
+# A row of 1.1 is bound by the update, in the database that it stands in.
+$node->safe_psql('elsewhere', 'CREATE DATABASE older');
+$node->safe_psql('older', "CREATE EXTENSION aep VERSION '1.1'");
+my $early = managed('early');
+run(rotation($early));
+query('CREATE ROLE early_q LOGIN IN ROLE early; CREATE ROLE early_quarter LOGIN IN ROLE early');
+my $row = query("SELECT role_name, server_name, connection_id, connection_name, auth_type, ssl_mode, host, port, database_name, "
+	  . "connection_limit, active_login, kept_logins, step, patched, etag, granted_schemas, granted_tables FROM aep.ingest_role WHERE role_name = 'early'");
+query("CALL aep.forget_ingest_role('early')");
+AepTest::create_server($node, $fake, dbname => 'older', advertised_port => $node->port);
+my @values = map { $_ eq '' ? 'NULL' : AepTest::literal($_) } split /\|/, $row, -1;
+$values[11] = "''"; # kept_logins
+$node->safe_psql('older',
+	"INSERT INTO aep.ingest_role (role_name, server_name, connection_id, connection_name, auth_type, ssl_mode, host, port, database_name, "
+	  . "connection_limit, active_login, kept_logins, step, patched, etag, granted_schemas, granted_tables) VALUES (" . join(', ', @values) . ')');
+my $older = AepTest::open_session($node, 'older');
+like(run('SELECT * FROM aep.ingest_role_status()', $older)->{err}, qr/^ERROR:  55000: .*\n.*\nHINT:  Use ALTER EXTENSION aep UPDATE\./m, 'before the update');
+is(run('ALTER EXTENSION aep UPDATE', $older)->{err}, '', 'the update');
+is( run("SELECT binding, made_logins, bound_host IS NULL, moves, trial_id IS NULL FROM aep.ingest_role JOIN aep.ingest_role_status() USING (role_name)", $older)->{out},
+	'here| early_a  early_b  early_q |t|f|t', 'the update binds its rows');
+$result = run("CALL aep.rotate_credentials('$early->{id}')", $older);
+like($result->{out}, qr/^early_a\|/, 'and they rotate') or diag $result->{err};
+is(run("SELECT bound_host, bound_port, bound_database_name FROM aep.ingest_role", $older)->{out},
+	'db1.example.com|' . $node->port . '|older', 'which notes the address');
+AepTest::close_session($older);
+$node->safe_psql('elsewhere', 'DROP DATABASE older');
+
+# Who may not use the server sees the binding as far as it can be seen.
+query("UPDATE aep.ingest_role SET bound_port = 1 WHERE role_name = 'calm'");
+query('REVOKE USAGE ON FOREIGN SERVER aep FROM dba');
+my $dba = AepTest::open_session($node);
+AepTest::run_sql($dba, 'SET SESSION AUTHORIZATION dba');
+my $binding = "SELECT binding FROM aep.ingest_role_status() WHERE role_name = 'calm'";
+is(query($binding), 'moved', 'who may use the server');
+query('GRANT calm TO dba WITH ADMIN OPTION'); # since 16 that is what altering it needs
+is(run($binding, $dba)->{out}, 'here', 'who may not use it');
+AepTest::close_session($dba);
+query("CALL aep.adopt_ingest_role('calm')");
+
 # A database is renamed; a server is.
 
 close_sessions();

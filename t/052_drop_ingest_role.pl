@@ -58,7 +58,7 @@ foreach my $role (sort keys %steps)
 	$before = traces();
 	my $of = managed($role, $fault);
 
-	fail_probe($of, $probe) if $probe;
+	fail_trial($of, $probe) if $probe;
 	run(rotation($of));
 	is(state($of), $state, "$role: the state");
 	drops($of, $before, $kinds, $role);
@@ -68,7 +68,7 @@ is(scalar(grep { $_->{name} =~ /\(login test / } $fake->connections), 0, 'no tri
 # Whose trial may have been made, and was not
 $before = traces();
 my $doubtful = managed('doubtful', '', 'once');
-fail_probe($doubtful, 'on=POST,close=mid_headers,processed=0');
+fail_trial($doubtful, 'on=POST,close=mid_headers,processed=0');
 run(rotation($doubtful));
 drops($doubtful, $before, 'DELETE LIST', 'a trial in doubt',
 	qr/^WARNING:  01000: base connection "fault:.*doubtful \(login test \w+\)" is not in Experience Platform\n/);

@@ -29,7 +29,7 @@ sub restore
 {
 	query("UPDATE aep.ingest_role AS r SET (role_name, server_name, connection_id, connection_name, auth_type, ssl_mode, host, port,
   database_name, connection_limit, active_login, pending_login, kept_logins, step, patched, etag, rotated_at, granted_schemas,
-  granted_tables, made_logins, probe_name, probe_id, moves, bound_system, bound_database, bound_host, bound_port,
+  granted_tables, made_logins, trial_name, trial_id, moves, bound_system, bound_database, bound_host, bound_port,
   bound_database_name) = (SELECT (" . AepTest::literal($whole) . "::aep.ingest_role).*) WHERE role_name = 'edited'");
 	return;
 }
@@ -91,7 +91,7 @@ restore();
 
 # What is no nonsense is taken as it is.
 foreach my $edit ('etag = NULL', "kept_logins = 'x'", "kept_logins = ' edited_z '", "made_logins = 'nonsense'",
-	'made_logins = NULL', "probe_id = '00000000-0000-4000-8000-000000000000'", 'rotated_at = NULL',
+	'made_logins = NULL', "trial_id = '00000000-0000-4000-8000-000000000000'", 'rotated_at = NULL',
 	"rotated_at = 'infinity'", "ssl_mode = 'nonsense'", 'patched = NULL', 'moves = NULL', 'bound_port = NULL, bound_host = NULL',
 	"step = 'unknown', patched = true", "granted_tables = '{a,b}'", "granted_schemas = '{nowhere}'", 'etag = E\'"a\\nb"\'')
 {

@@ -113,8 +113,8 @@ like($result->{messages}{2}, qr/: "\?\?\?"\. /, 'a message that the client canno
 # Values out of range, and their hints
 $result = batch(
 	$utf8, '', "name => 'a'", "name => 'b', port => -2147483648", "name => 'c', port => 2147483647", "name => 'd', ssl_mode => 'none'",
-	'database => repeat($$x$$, 65 * 1024 * 1024)', "name => 'z'");
-is($result->{outcomes}, join(' ', 'id', ('22023') x 4, 'id'), 'values out of range');
+	'database => repeat($$x$$, 65 * 1024 * 1024)', "name => 'z'", q{name => 'y', password => repeat(U&'\FDFA', 20 * 1024 * 1024)});
+is($result->{outcomes}, join(' ', 'id', ('22023') x 4, 'id', 'id'), 'values out of range');
 like($result->{messages}{4}, qr/^invalid value for argument "ssl_mode" \(It is not an SSL mode of Experience Platform\. Use one of .*, Verify Full\.\)$/, 'the hint is told as well');
 $result = batch($utf8, '', "name => 'a', password => repeat(U&'\\0001', 2 * 1024 * 1024)", "name => 'b'");
 is($result->{outcomes}, 'id id', 'what grows sixfold in JSON is sent');

@@ -123,7 +123,7 @@ AepTest::close_session($session);
 # answers leaves none of the others unread.  The log is collected by a process that
 # stands still meanwhile, so that the message waits.
 my $collected = AepTest::start_node('collected', 'log_statement = none', 'logging_collector = on');
-AepTest::create_server($collected, $fake, username => 'u', password => 'p', base_url => $fake->url('http'));
+AepTest::create_server($collected, $fake, username => 'u', password => 'p');
 my $watcher = AepTest::open_session($collected);
 
 # The processes below the postmaster, by their titles.
@@ -152,10 +152,10 @@ sub waits_to_write
 	  && AepTest::run_sql($watcher, "SELECT pg_read_file('/proc/$pid/stat') ~ '\\) S '") eq 't';
 }
 
-# Connections to the fake on which an answer has come that nobody has read.
-sub unread_answers
+# Connections to the fake on which something has come that nobody has read.
+sub unread
 {
-	my ($port) = $fake->url('http') =~ /:(\d+)(?:\/|$)/;
+	my ($port) = $fake->url =~ /:(\d+)(?:\/|$)/;
 	my $remote = sprintf ':%04X$', $port;
 	my @fields = map { [split] } split /\n/, slurp_file('/proc/net/tcp') . slurp_file('/proc/net/tcp6');
 
@@ -165,14 +165,15 @@ my $logger = child('logger');
 my $filler = AepTest::open_session($collected);
 my $batch = AepTest::open_session($collected);
 my %pid_of = map { $_ => AepTest::run_sql($_, 'SELECT pg_backend_pid()') } $filler, $batch;
-$before = $fake->requests;
-AepTest::begin_sql($batch, batch_sql('aep', map { "fault:delay=1 at once $_" } 1 .. 8));
-ok(AepTest::wait_until(sub { $fake->requests == $before + 8 }), 'many answers: all are asked for');
 kill 'STOP', $logger;
 AepTest::begin_sql($filler, "DO \$\$ BEGIN RAISE LOG '%', repeat('x', 1000000); END \$\$");
 ok(AepTest::wait_until(sub { waits_to_write($pid_of{$filler}) }), 'many answers: no line goes into the log');
+$before = $fake->requests;
+AepTest::begin_sql($batch, batch_sql('aep', map { "fault:delay=3 at once $_" } 1 .. 8));
+ok(AepTest::wait_until(sub { $fake->requests == $before + 8 }), 'many answers: all are asked for');
+AepTest::wait_until(sub { unread() == 0 });    # what TLS sends by itself
 kill 'STOP', $pid_of{$batch};
-sleep 3; diag $fake->url('http'); diag unread_answers(); diag slurp_file('/proc/net/tcp'); diag slurp_file('/proc/net/tcp6');
+ok(AepTest::wait_until(sub { unread() == 8 }), 'many answers: they have come');
 kill 'CONT', $pid_of{$batch};
 ok(AepTest::wait_until(sub { waits_to_write($pid_of{$batch}) }), 'many answers: the first is to be logged');
 kill 'INT', $pid_of{$batch};

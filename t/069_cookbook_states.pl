@@ -134,18 +134,18 @@ my $elsewhere = "SELECT id FROM aep.create_base_connection(name => 'fault:on=TES
 query("$elsewhere 1', host => 'db2.example.com')");
 query("$elsewhere 2', port => 1)");
 query("$elsewhere 3', database => 'crm')");
-query("$elsewhere 4', auth_type => 'connection_string')");
 $run = run_script('health_check.sql', 'shop', '-q');
 succeeds("health check beside others' connections", $run);
 is(scalar(grep { $_ eq 'TEST' } @{ $run->{kinds} }), 3, 'health check: its own are tested, the lost one too');
-query("$elsewhere 5', host => 'DB1.Example.com')");
-query("CALL aep.create_ingest_role('by_string', '{sales}', auth_type => 'connection_string', name => 'fault:on=TEST,result=false 6')");
+query("$elsewhere 4', host => 'DB1.Example.com')");
+my $by_string = query("$elsewhere 5', auth_type => 'connection_string')");
 stops('health check', run_script('health_check.sql', 'shop', '-q'),
-	qr/failed: "fault:on=TEST,result=false 5".*failed: "fault:on=TEST,result=false 6".*ERROR:  2 of 5 connections do not work/s);
-query("ALTER SERVER aep OPTIONS (SET advertised_host '10.0.0.5'); DELETE FROM aep.ingest_role");
+	qr/failed: "fault:on=TEST,result=false 4".*failed: "fault:on=TEST,result=false 5".*ERROR:  2 of 5 connections do not work/s);
+query("SELECT aep.delete_connection('$by_string')");
+query("ALTER SERVER aep OPTIONS (SET advertised_host '10.0.0.5')");
 $run = run_script('health_check.sql', 'shop', '-q');
 stops('health check without a connection', $run,
-	qr/ERROR:  Experience Platform has no enabled connection to database "shop" at 10\.0\.0\.5:\d+\n/);
+	qr/ERROR:  Experience Platform has no enabled connection to database "shop"\n/);
 unlike($run->{err}, qr/WARNING/, 'health check: no warning of the address');
 query("ALTER SERVER aep OPTIONS (SET advertised_host 'db1.example.com')");
 
@@ -196,7 +196,7 @@ SQL
 		succeeds('rotation by another superuser', run_script('rotate_with_pg_cron.sql', 'shop'));
 	}
 	is( query('SELECT jobname, username FROM cron.job ORDER BY 1', 'cron jobs') =~ s/\|(?!another DBA)\S+$/|first/mgr,
-		"rotate logs in shop|first\nrotate one in crm|first\nrotate one in shop|another DBA",
+		"rotate aep_ingest in shop|another DBA\nrotate logs in shop|first\nrotate one in crm|first\nrotate one in shop|another DBA",
 		'rotation: once, and only what there is; jobs of others stay');
 }
 

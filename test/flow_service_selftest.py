@@ -217,6 +217,8 @@ def test_life_cycle(fake, results):
     results.check('explore: a bare array of tables', tables[0]['path'] == 'public.orders', tables)
     table = fake.call('GET', path + '/explore?objectType=table&object=public.orders')[1]
     results.check('explore: columns', table['schema']['columns'] and 'data' not in table)
+    results.equal('explore: no view', code_of(fake.call(
+        'GET', path + '/explore?objectType=view&object=public.orders')), 'CONNECTOR-1358-400')
     table = fake.call(
         'GET', path + '/explore?objectType=table&object=public.orders&preview=true')[1]
     results.check('explore: preview', len(table['data']) == 2)

@@ -12,11 +12,11 @@
 
 -- Names are not unique, and others' connections may have the same: the one that
 -- is meant leads to this database.
-SELECT min(id::text) AS id, count(*) = 1 AS is_found
-FROM aep.connections(name => :'connection'), aep.endpoint()
-WHERE lower(entity #>> '{auth,params,server}') = lower(host)
-  AND entity #>> '{auth,params,port}' = port::text
-  AND entity #>> '{auth,params,database}' = database
+SELECT min(c.id::text) AS id, count(*) = 1 AS is_found
+FROM aep.connections(name => :'connection') AS c, aep.endpoint() AS here
+WHERE lower(c.entity #>> '{auth,params,server}') = lower(here.host)
+  AND c.entity #>> '{auth,params,port}' = here.port::text
+  AND c.entity #>> '{auth,params,database}' = here.database
 \gset
 \if :is_found
 \else
@@ -26,7 +26,7 @@ WHERE lower(entity #>> '{auth,params,server}') = lower(host)
 
 -- What it sees, and the table here of that name.
 CREATE TEMP TABLE seen AS
-SELECT path, to_regclass(format('%I.%I', schema_name, table_name)) AS relation
+SELECT path, type, to_regclass(format('%I.%I', schema_name, table_name)) AS relation
 FROM aep.explore(:'id');
 
 \echo Experience Platform sees, and this database does not have:
@@ -42,5 +42,5 @@ ORDER BY c.oid::regclass::text;
 
 \echo Columns that differ:
 SELECT s.relation, c.column_name, c.database_type, c.platform_type, c.finding
-FROM seen AS s, aep.compare_table(:'id', s.relation, s.path) AS c
+FROM seen AS s, aep.compare_table(:'id', s.relation, s.path, s.type) AS c
 WHERE s.relation IS NOT NULL AND NOT c.agrees;

@@ -5,9 +5,8 @@
 --   */30 * * * *  postgres  psql -X -q -v ON_ERROR_STOP=1 -f health_check.sql shop
 --
 -- Whose connection it is says its address: that of aep.endpoint().  So set
--- advertised_host and advertised_port.  A connection that was made with
--- auth_type connection_string shows none, and is not tested unless
--- aep.create_ingest_role() made it here.
+-- advertised_host and advertised_port.  A connection that shows none, as one made
+-- with auth_type connection_string, is tested too.
 --
 -- "failed" means that Experience Platform tried and could not connect: see
 -- pg_hba.conf, the firewall, the password.  "not tested" means that it could

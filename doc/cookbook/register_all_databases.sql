@@ -19,18 +19,15 @@ WITH wanted AS (
     FROM pg_database AS d, aep.endpoint() AS e
     WHERE d.datallowconn AND NOT d.datistemplate AND d.datname <> 'postgres'
 ), present AS (
-    SELECT name, entity #>> '{auth,params,server}' AS host,
-           entity #>> '{auth,params,port}' AS port,
-           entity #>> '{auth,params,database}' AS datname
-    FROM aep.connections()
+    SELECT name, host, port, database FROM aep.connections()
 )
 SELECT *
 FROM aep.create_base_connections(ARRAY(
          SELECT aep.base_connection_spec(name => w.name, database => w.datname)
          FROM wanted AS w
          WHERE NOT EXISTS (SELECT FROM present AS p
-                           WHERE (lower(p.host) = lower(w.host) AND p.port = w.port::text
-                                  AND p.datname = w.datname)
+                           WHERE (lower(p.host) = lower(w.host) AND p.port = w.port
+                                  AND p.database = w.datname)
                               OR (p.host IS NULL AND p.name = w.name))
          ORDER BY w.datname));
 

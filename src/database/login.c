@@ -25,6 +25,12 @@
 #include "database/endpoint.h"
 #include "database/login.h"
 
+/*
+ * Preparing a password takes time and memory that depend on its characters, and
+ * PostgreSQL raises an error where that is too much.
+ */
+#define LONGEST_PREPARED (64 * 1024)
+
 static void
 add_finding(List **findings, const char *message, const char *detail, const char *hint)
 {
@@ -142,8 +148,8 @@ is_prepared(const char *password)
 
 	if (has_ascii_control(password))
 		return false;
-	if (pg_is_ascii(password) || !aep_can_be_utf8(password))
-		return true; /* the latter cannot be sent anyway */
+	if (pg_is_ascii(password) || strlen(password) > LONGEST_PREPARED || !aep_can_be_utf8(password))
+		return true; /* the last cannot be sent anyway */
 	utf8 = aep_to_utf8(password, "argument \"password\"");
 	result = pg_saslprep(utf8, &prepared) == SASLPREP_SUCCESS && strcmp(prepared, utf8) == 0;
 	if (prepared != NULL)

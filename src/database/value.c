@@ -131,12 +131,24 @@ refuse_url(const char *value, AepObjection *why)
 	return why->detail != NULL;
 }
 
+/* Not only a name that begins like it. */
+static bool
+is_foundation(const char *path)
+{
+	size_t len = strlen(AEP_FOUNDATION_PATH);
+
+	return pg_strncasecmp(path, AEP_FOUNDATION_PATH, len) == 0 &&
+		   (path[len] == '/' || path[len] == '\0');
+}
+
 static bool
 refuse_base_url(const char *value, AepObjection *why)
 {
+	const char *repeated = strstr(value, AEP_FOUNDATION_PATH);
+
 	if (refuse_url(value, why))
 		return true;
-	return strstr(value, AEP_FOUNDATION_PATH) != NULL &&
+	return repeated != NULL && is_foundation(repeated) &&
 		   object(why,
 				  "It holds \"" AEP_FOUNDATION_PATH "\", which is appended with every request.",
 				  "Leave that out, with all that follows: https://platform.adobe.io.");
@@ -185,8 +197,6 @@ doubt_file(const char *value, AepObjection *why)
 static bool
 refuse_request_path(const char *value, AepObjection *why)
 {
-	size_t prefix = strlen(AEP_FOUNDATION_PATH);
-
 	if (value[0] != '/' || strstr(value, "//") != NULL || strstr(value, "..") != NULL)
 		return object(why, "It must begin with a slash and hold neither \"//\" nor \"..\".",
 					  "Give it as in '/flowservice/flows'.");
@@ -199,8 +209,7 @@ refuse_request_path(const char *value, AepObjection *why)
 						  "quote, '?', '#', '%' or a backslash.",
 						  "Parameters belong in the argument \"query\".");
 	}
-	return pg_strncasecmp(value, AEP_FOUNDATION_PATH, prefix) == 0 &&
-		   (value[prefix] == '/' || value[prefix] == '\0') &&
+	return is_foundation(value) &&
 		   object(why, "It is relative to \"" AEP_FOUNDATION_PATH "\", and must not repeat that.",
 				  "Give it as in '/flowservice/flows'.");
 }
@@ -222,7 +231,8 @@ refuse_etag(const char *value, AepObjection *why)
 
 	if (refuse_if_match(value, why))
 		return true;
-	return !(aep_reply_is_etag(value) && len >= 2 && value[0] == '"' && value[len - 1] == '"') &&
+	return !(aep_reply_is_etag(aep_to_utf8(value, "argument \"etag\"")) && len >= 2 &&
+			 value[0] == '"' && value[len - 1] == '"') &&
 		   object(why, "It is not an etag of Flow Service.",
 				  "Give it as it was read, with its double quotes.");
 }

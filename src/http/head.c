@@ -14,6 +14,7 @@
 
 /* libcurl keeps them all, and sets no limit to trailers. */
 #define MAX_SIZE (256 * 1024)
+#define LEAST_SIZE 256 /* what one counts: each costs a walk over all others */
 
 static bool
 is_word(const char *text, size_t len, const char *word)
@@ -54,7 +55,7 @@ aep_head_line(AepHead *head, const char *line, size_t len)
 	const char *word;
 	size_t size;
 
-	head->size += len;
+	head->size += Max(len, LEAST_SIZE);
 	head->ended = len > 0 && (line[0] == '\r' || line[0] == '\n');
 	if (head->size > MAX_SIZE)
 		return "has headers of more than 256 kB";

@@ -11,7 +11,7 @@
 #include "utils/builtins.h"
 
 #include "database/procedure.h"
-#include "ingest/probe.h"
+#include "ingest/trial.h"
 #include "ingest/removal.h"
 #include "ingest/role.h"
 #include "platform/document.h"
@@ -95,8 +95,8 @@ aep_removal_run(const AepServer *server, AepIngestState *state)
 
 	aep_ingest_role_rehearse_drop(state->role_name, logins);
 	delete_connection(server, state);
-	if (state->probe_name != NULL || state->probe_id != NULL)
-		aep_probe_delete(server, state);
+	if (state->trial_name != NULL || state->trial_id != NULL)
+		aep_trial_delete(server, state);
 	aep_ingest_role_drop(state->role_name, logins);
 	aep_ingest_state_delete(state->role_name);
 	aep_procedure_commit();

@@ -4,7 +4,7 @@
  *		uses gives way to another one, without a moment in which neither works.
  *
  * A rotation proves before it changes.  The new login is tried through a
- * connection of its own (see probe.h) to the address that the real one has, and
+ * connection of its own (see trial.h) to the address that the real one has, and
  * only if the platform gets in here is the real one told of it.  So a copy of
  * the database, a wrong address, a closed pg_hba.conf or a full role are found
  * while nothing has happened to the login in use.
@@ -14,7 +14,7 @@
  *
  *	active					nothing is under way
  *	proving					pending_login works, and is told to nobody but the
- *							connection called probe_name, which has, or may have,
+ *							connection called trial_name, which has, or may have,
  *							been made; with its id if that is known
  *	rotating				pending_login was proved, and the real connection may
  *							have been told of it, or may yet be
@@ -23,8 +23,8 @@
  *
  *	active, unknown -> proving		a login that cannot be in use gets a password
  *	proving -> active, unknown		it was not proved, or the call was cut off: it
- *									is disabled again, and the probe is deleted
- *	proving -> rotating				it was proved, and the probe is deleted
+ *									is disabled again, and the trial is deleted
+ *	proving -> rotating				it was proved, and the trial is deleted
  *	rotating -> active, unknown		the PATCH was surely refused: likewise
  *	rotating -> unknown				its outcome is unknown: the login is kept
  *	rotating -> patched -> active	told; tested; all other logins are disabled
@@ -49,7 +49,7 @@
 
 #include "compat.h"
 #include "database/procedure.h"
-#include "ingest/probe.h"
+#include "ingest/trial.h"
 #include "ingest/role.h"
 #include "ingest/rotation.h"
 #include "platform/document.h"
@@ -164,14 +164,24 @@ check_address(const AepIngestState *state, Jsonb *entity)
 						 quote_literal_cstr(state->role_name))));
 }
 
+/* The change carries the SSL mode, too: one that somebody has set there since stays. */
+static void
+keep_ssl_mode(AepIngestState *state, Jsonb *entity)
+{
+	const char *shown = aep_document_text(params_of(entity), "sslMode");
+
+	if (shown != NULL && state->auth_type == AEP_AUTH_BASIC)
+		state->ssl_mode = shown;
+}
+
 /* What an earlier call has left that was cut off. */
 static void
 settle_last_call(const AepServer *server, AepIngestState *state)
 {
 	if (state->step == AEP_INGEST_ROTATING)
 		keep_pending(state);
-	if (state->probe_name != NULL || state->probe_id != NULL)
-		aep_probe_delete(server, state);
+	if (state->trial_name != NULL || state->trial_id != NULL)
+		aep_trial_delete(server, state);
 	if (state->step == AEP_INGEST_PROVING)
 		give_up_pending(state);
 }
@@ -183,13 +193,14 @@ prepare_login(const AepServer *server, AepIngestState *state, const AepPassword 
 	Jsonb *entity = aep_flow_connection(server, state->connection_id);
 
 	check_address(state, entity);
+	keep_ssl_mode(state, entity);
 	state->etag = aep_flow_etag(entity);
 	state->pending_login = choose_login(state);
 	aep_ingest_login_enable(state->role_name, state->pending_login, state->connection_limit,
 							password);
 	state->made_logins = aep_ingest_list_add(state->made_logins, state->pending_login);
 	state->step = AEP_INGEST_PROVING;
-	state->probe_name = aep_probe_name(state);
+	state->trial_name = aep_trial_name(state);
 	state->patched = false;
 	save(state);
 }
@@ -203,7 +214,7 @@ not_proved(const AepServer *server, AepIngestState *state, const char *reason)
 {
 	const char *login = state->pending_login;
 
-	aep_probe_try_delete(server, state);
+	aep_trial_try_delete(server, state);
 	give_up_pending(state);
 	ereport(ERROR,
 			(errcode(ERRCODE_CONNECTION_EXCEPTION),
@@ -224,31 +235,34 @@ prove_login(const AepServer *server, AepIngestState *state, const AepPassword *p
 	const char *reason;
 	AepError error;
 
-	if (!aep_probe_create(server, state, password, &error))
+	if (!aep_trial_create(server, state, password, &error))
 	{
 		if (error.fate >= AEP_FATE_OPEN)
+		{
 			error.hint = "Only a connection to try the new login is in doubt; the one in use is as "
 						 "before. The same CALL looks for it, and goes on.";
+			aep_procedure_commit(); /* the row knows it: no other warning is needed */
+		}
 		else
 		{
-			state->probe_name = NULL;
+			state->trial_name = NULL;
 			give_up_pending(state);
 		}
 		aep_error_raise(&error);
 	}
 	save(state);
-	switch (aep_flow_try_test(server, state->probe_id, &reason, &error))
+	switch (aep_flow_try_test(server, state->trial_id, &reason, &error))
 	{
 		case AEP_TEST_PASSED:
 			break;
 		case AEP_TEST_FAILED:
 			not_proved(server, state, reason);
 		case AEP_TEST_NOT_ASKED:
-			aep_probe_try_delete(server, state);
+			aep_trial_try_delete(server, state);
 			give_up_pending(state);
 			aep_error_raise(&error);
 	}
-	aep_probe_delete(server, state);
+	aep_trial_delete(server, state);
 	state->step = AEP_INGEST_ROTATING;
 	save(state);
 }

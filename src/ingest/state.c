@@ -35,8 +35,8 @@ enum
 	PATCHED,
 	ETAG,
 	ROTATED_AT,
-	PROBE_NAME,
-	PROBE_ID,
+	TRIAL_NAME,
+	TRIAL_ID,
 	MOVES,
 	BOUND_SYSTEM,
 	BOUND_DATABASE,
@@ -71,8 +71,8 @@ static const struct
 	[PATCHED] = {"patched", "boolean"},
 	[ETAG] = {"etag", "text"},
 	[ROTATED_AT] = {"rotated_at", "timestamptz"},
-	[PROBE_NAME] = {"probe_name", "text"},
-	[PROBE_ID] = {"probe_id", "uuid"},
+	[TRIAL_NAME] = {"trial_name", "text"},
+	[TRIAL_ID] = {"trial_id", "uuid"},
 	[MOVES] = {"moves", "boolean"},
 	[BOUND_SYSTEM] = {"bound_system", "bigint"},
 	[BOUND_DATABASE] = {"bound_database", "oid"},
@@ -171,8 +171,8 @@ aep_ingest_state_save(const AepIngestState *state)
 		[PATCHED] = state->patched ? "true" : "false",
 		[ETAG] = state->etag,
 		[ROTATED_AT] = state->rotated_at != 0 ? timestamptz_to_str(state->rotated_at) : NULL,
-		[PROBE_NAME] = state->probe_name,
-		[PROBE_ID] = state->probe_id,
+		[TRIAL_NAME] = state->trial_name,
+		[TRIAL_ID] = state->trial_id,
 		[MOVES] = state->moves ? "true" : "false",
 		[BOUND_SYSTEM] = psprintf(INT64_FORMAT, (int64) bound->system_identifier),
 		[BOUND_DATABASE] = psprintf("%u", bound->database),
@@ -280,8 +280,8 @@ read_row(uint64 row, MemoryContext memory, AepIngestState *state)
 	rotated_at =
 		SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, ROTATED_AT + 1, &is_null);
 	state->rotated_at = is_null ? 0 : DatumGetTimestampTz(rotated_at);
-	state->probe_name = column(row, PROBE_NAME, memory);
-	state->probe_id = column(row, PROBE_ID, memory);
+	state->trial_name = column(row, TRIAL_NAME, memory);
+	state->trial_id = column(row, TRIAL_ID, memory);
 	state->moves = read_boolean(row, MOVES);
 	bound->system_identifier = (uint64) read_number(row, BOUND_SYSTEM);
 	bound->database = (Oid) read_number(row, BOUND_DATABASE);

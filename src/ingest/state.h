@@ -50,8 +50,8 @@ typedef struct AepIngestState
 	bool patched;			/* the platform has taken pending_login */
 	const char *etag;		/* of the connection before, or if patched after the change */
 	TimestampTz rotated_at; /* 0: never */
-	const char *probe_name; /* a connection made to try a login, or being made; NULL: none */
-	const char *probe_id;	/* NULL: not known */
+	const char *trial_name; /* a connection made to try a login, or being made; NULL: none */
+	const char *trial_id;	/* NULL: not known */
 	bool moves;				/* the next rotation gives the connection this address */
 	AepInstallation installation;
 	const char *schemas; /* what was granted, as array literals: names, */

@@ -32,6 +32,16 @@
 #define MEMORY_FACTOR 8
 #define LEAST_MEMORY (16 * 1024 * 1024)
 
+/* So much of the text, in bytes, between two rests. */
+#define REST_AFTER (256 * 1024)
+
+/*
+ * PostgreSQL's lexer reads a string, and jsonb sorts the members of an object,
+ * without a look at whether to go on: for so many in less than a second.
+ */
+#define MAX_TEXT (64 * 1024 * 1024)
+#define MAX_MEMBERS 500000
+
 /* HTML and plain text begin so; what begins in another way is not shown. */
 #define PROSE_BEGINS "<0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -44,6 +54,9 @@ typedef struct Scan
 	size_t depth;
 	size_t memory; /* of a reader's tree */
 	size_t zeros;
+	uint32_t members[MAX_DEPTH + 1]; /* so far, of the object at each level */
+	void (*rest)(void);				 /* or NULL */
+	const char *rest_at;			 /* when it comes so far */
 } Scan;
 
 const char *
@@ -63,8 +76,12 @@ aep_answer_status_text(AepAnswerStatus status)
 			return "could not be read as JSON";
 		case AEP_ANSWER_TOO_MANY:
 			return "holds more values than max_response_size allows for";
+		case AEP_ANSWER_UNWIELDY:
+			return "holds a text of more than 64 MB or an object of more than 500,000 members";
+		case AEP_ANSWER_FAR_TOO_MANY:
+			return "holds far more values than expected";
 		case AEP_ANSWER_DUPLICATE:
-			return "has \"id\" or \"etag\" twice";
+			return "has a member twice that must be there once";
 		case AEP_ANSWER_NO_ID:
 			return "has no \"id\"";
 		case AEP_ANSWER_BAD_ID:
@@ -108,6 +125,18 @@ note(Scan *scan, AepAnswerStatus fault)
 {
 	if (scan->status == AEP_ANSWER_OK || fault < scan->status)
 		scan->status = fault;
+}
+
+/* Lets the caller see to other things now and then. */
+static void
+rest_sometimes(Scan *scan)
+{
+	if (scan->at < scan->rest_at)
+		return;
+	if (scan->rest != NULL)
+		scan->rest();
+	scan->rest_at =
+		(size_t) (scan->end - scan->at) > REST_AFTER ? scan->at + REST_AFTER : scan->end;
 }
 
 /* Passes a character beyond ASCII. */
@@ -224,12 +253,14 @@ pass_plain(Scan *scan)
 static void
 pass_string(Scan *scan)
 {
-	scan->at++;
+	const char *start = scan->at++;
+
 	for (;;)
 	{
 		pass_plain(scan);
 		if (scan->at == scan->end)
 			return;
+		rest_sometimes(scan);
 		if (*scan->at == '"')
 			break;
 		if (*scan->at == '\\')
@@ -243,6 +274,8 @@ pass_string(Scan *scan)
 		}
 	}
 	scan->at++;
+	if (scan->at - start > MAX_TEXT + 2)
+		note(scan, AEP_ANSWER_UNWIELDY);
 }
 
 static bool
@@ -318,6 +351,16 @@ enter(Scan *scan, size_t memory)
 	scan->memory += memory;
 	if (++scan->depth > MAX_DEPTH)
 		note(scan, AEP_ANSWER_NOT_JSON);
+	else
+		scan->members[scan->depth] = 0;
+}
+
+static void
+count_member(Scan *scan)
+{
+	scan->memory += MEMBER_MEMORY;
+	if (scan->depth <= MAX_DEPTH && ++scan->members[scan->depth] > MAX_MEMBERS)
+		note(scan, AEP_ANSWER_UNWIELDY);
 }
 
 /* Passes what stands outside of strings and numbers. */
@@ -332,7 +375,7 @@ pass_sign(Scan *scan)
 			scan->memory += ELEMENT_MEMORY;
 			break;
 		case ':':
-			scan->memory += MEMBER_MEMORY;
+			count_member(scan);
 			break;
 		case '[':
 			enter(scan, LIST_MEMORY);
@@ -366,20 +409,21 @@ pass_misplaced(Scan *scan)
 }
 
 AepAnswerStatus
-aep_answer_check(const char *body, size_t len, size_t max_size, AepText *text)
+aep_answer_check(const char *body, size_t len, size_t max_size, void (*rest)(void), AepText *text)
 {
 	AepText trimmed = {body, 0};
-	Scan scan = {.status = AEP_ANSWER_OK};
+	Scan scan = {.status = AEP_ANSWER_OK, .rest = rest};
 	size_t max_memory = LEAST_MEMORY;
 
 	if (len > 0)
 		trimmed = trim(body, len);
 	if (trimmed.len == 0)
 		return AEP_ANSWER_EMPTY;
-	scan.at = trimmed.data;
+	scan.at = scan.rest_at = trimmed.data;
 	scan.end = trimmed.data + trimmed.len;
 	while (scan.at < scan.end)
 	{
+		rest_sometimes(&scan);
 		if (*scan.at == '"')
 			pass_string(&scan);
 		else if (*scan.at == '-' || is_digit(*scan.at))

@@ -40,12 +40,14 @@ typedef enum AepAnswerStatus
 	AEP_ANSWER_NUL,		 /* a NUL byte or a \u0000 escape */
 	AEP_ANSWER_NOT_JSON, /* also the readers' word */
 	AEP_ANSWER_TOO_MANY, /* values, for the memory that they may take */
+	AEP_ANSWER_UNWIELDY, /* a text or an object that would keep a reader busy too long */
 	/* readable, but not what was asked for: reply.c */
-	AEP_ANSWER_DUPLICATE, /* a member we read stands twice */
-	AEP_ANSWER_NO_ID,	  /* not an object with a string "id" */
-	AEP_ANSWER_BAD_ID,	  /* not a uuid */
-	AEP_ANSWER_BAD_ETAG,  /* not a string, too long, control characters */
-	AEP_ANSWER_NO_TOKEN	  /* no "access_token" that can stand in a header */
+	AEP_ANSWER_FAR_TOO_MANY, /* values, for the few that are wanted */
+	AEP_ANSWER_DUPLICATE,	 /* a member that we read stands twice */
+	AEP_ANSWER_NO_ID,		 /* not an object with a string "id" */
+	AEP_ANSWER_BAD_ID,		 /* not a uuid */
+	AEP_ANSWER_BAD_ETAG,	 /* not a string, too long, control characters */
+	AEP_ANSWER_NO_TOKEN		 /* no "access_token" that can stand in a header */
 } AepAnswerStatus;
 
 /* The same as a fragment completing "The answer ..."; a constant. */
@@ -59,9 +61,12 @@ extern const char *aep_answer_status_text(AepAnswerStatus status);
  * max_size is the size that answers may have (max_response_size): what a reader
  * makes of the text takes at most 8 times as much memory, or 16 MB if that is
  * more, besides copies of the text.
+ *
+ * A large body takes a second.  So rest, if not NULL, is called now and then, and
+ * may leave by a jump: nothing is held.
  */
 extern AepAnswerStatus aep_answer_check(const char *body, size_t len, size_t max_size,
-										AepText *text);
+										void (*rest)(void), AepText *text);
 
 /*
  * Whether a body may hold JSON, readable or not, in whatever encoding; for who

@@ -12,17 +12,25 @@
 #include "json/utf8.h"
 
 /*
+ * What is read here is an object of a few members.  cJSON cannot be stopped, so
+ * it does not get more values than such a max_response_size would allow for.
+ */
+#define VALUES_OF (2 * 1024 * 1024)
+
+/*
  * Parses a body.  A tree is returned only with AEP_ANSWER_OK; free_tree()
  * frees it.  JSON that memory does not suffice for counts as not JSON.
  */
 static AepAnswerStatus
-parse(const char *body, size_t len, size_t max_size, cJSON **tree)
+parse(const char *body, size_t len, cJSON **tree)
 {
 	const char *end = NULL;
 	AepText text;
-	AepAnswerStatus status = aep_answer_check(body, len, max_size, &text);
+	AepAnswerStatus status = aep_answer_check(body, len, VALUES_OF, NULL, &text);
 
 	*tree = NULL;
+	if (status == AEP_ANSWER_TOO_MANY)
+		return AEP_ANSWER_FAR_TOO_MANY;
 	if (status != AEP_ANSWER_OK)
 		return status;
 	*tree = cJSON_ParseWithLengthOpts(text.data, text.len, &end, false);
@@ -168,10 +176,10 @@ read_created(const cJSON *answer, AepCreated *created)
 }
 
 AepAnswerStatus
-aep_reply_created(const char *body, size_t len, size_t max_size, AepCreated *created)
+aep_reply_created(const char *body, size_t len, AepCreated *created)
 {
 	cJSON *answer;
-	AepAnswerStatus status = parse(body, len, max_size, &answer);
+	AepAnswerStatus status = parse(body, len, &answer);
 
 	memset(created, 0, sizeof(*created));
 	if (status == AEP_ANSWER_OK)
@@ -218,10 +226,10 @@ read_token(const cJSON *answer, AepBuffer *token, int64_t *life)
 }
 
 AepAnswerStatus
-aep_reply_token(const char *body, size_t len, size_t max_size, AepBuffer *token, int64_t *life)
+aep_reply_token(const char *body, size_t len, AepBuffer *token, int64_t *life)
 {
 	cJSON *answer;
-	AepAnswerStatus status = parse(body, len, max_size, &answer);
+	AepAnswerStatus status = parse(body, len, &answer);
 
 	if (status == AEP_ANSWER_OK)
 		status = read_token(answer, token, life);
@@ -322,11 +330,10 @@ find_request_id(const cJSON *answer)
 }
 
 void
-aep_reply_error(const char *body, size_t len, size_t max_size, const AepSecrets *secrets,
-				AepServiceError *error)
+aep_reply_error(const char *body, size_t len, const AepSecrets *secrets, AepServiceError *error)
 {
 	cJSON *answer;
-	AepAnswerStatus status = parse(body, len, max_size, &answer);
+	AepAnswerStatus status = parse(body, len, &answer);
 	const char *message = find_message(answer);
 	const char *request_id = find_request_id(answer);
 

@@ -4,7 +4,8 @@
  *
  * Plain C over cJSON.  Results are fixed-size structs without pointers, or go
  * to a buffer of the caller's, so there is nothing to free.  Bytes come before
- * meaning: answer.h's gate, then JSON, then members.  max_size is the gate's.
+ * meaning: answer.h's gate, then JSON, then members.  All of these answers are
+ * small: one with more values than 16 MB hold (answer.h) is not read.
  */
 #ifndef AEP_REPLY_H
 #define AEP_REPLY_H
@@ -36,8 +37,7 @@ extern bool aep_reply_is_etag(const char *text);
  * Reads the answer to a create.  On a status other than AEP_ANSWER_OK *created
  * is all zero, except with AEP_ANSWER_BAD_ETAG, where the id is set.
  */
-extern AepAnswerStatus aep_reply_created(const char *body, size_t len, size_t max_size,
-										 AepCreated *created);
+extern AepAnswerStatus aep_reply_created(const char *body, size_t len, AepCreated *created);
 
 /*
  * Reads the answer of the identity service: appends the token, printable ASCII
@@ -45,8 +45,8 @@ extern AepAnswerStatus aep_reply_created(const char *body, size_t len, size_t ma
  * minute if "expires_in" is no number of seconds.
  * Facts: {"access_token": "...", "token_type": "bearer", "expires_in": 86399}.
  */
-extern AepAnswerStatus aep_reply_token(const char *body, size_t len, size_t max_size,
-									   AepBuffer *token, int64_t *life);
+extern AepAnswerStatus aep_reply_token(const char *body, size_t len, AepBuffer *token,
+									   int64_t *life);
 
 /* What an error answer says, whatever its shape; "" for what it does not say. */
 typedef struct AepServiceError
@@ -63,8 +63,8 @@ typedef struct AepServiceError
  * the message is the text itself.  All members but raw_code are masked,
  * printable and clipped (mask.h), so they can be shown.
  */
-extern void aep_reply_error(const char *body, size_t len, size_t max_size,
-							const AepSecrets *secrets, AepServiceError *error);
+extern void aep_reply_error(const char *body, size_t len, const AepSecrets *secrets,
+							AepServiceError *error);
 
 /* Version of cJSON in use, for bug reports; a static string. */
 extern const char *aep_reply_library_version(void);

@@ -253,8 +253,7 @@ read_token(AepTokenFetch *fetch)
 		aep_error_from_exchange(&fetch->context, exchange, &fetch->error);
 		return 0;
 	}
-	status = aep_reply_token(exchange->body.data, exchange->body.len, exchange->max_size,
-							 &fetch->token, &life);
+	status = aep_reply_token(exchange->body.data, exchange->body.len, &fetch->token, &life);
 	if (status == AEP_ANSWER_OK)
 		return life;
 	aep_buffer_free(&fetch->token);

@@ -389,10 +389,10 @@ aep_call_not_understood(AepCall *call, const char *why)
 }
 
 JsonbContainer *
-aep_call_document(AepCall *call)
+aep_call_document(AepCall *call, const AepList *list)
 {
 	const char *why;
-	Jsonb *document = aep_document_parse(call->exchange, &why);
+	Jsonb *document = aep_document_parse(call->exchange, list, &why);
 
 	if (document == NULL)
 		aep_call_not_understood(call, why);

@@ -14,6 +14,7 @@
 #include "http/url.h"
 #include "platform/access_token.h"
 #include "platform/error.h"
+#include "platform/parse.h"
 #include "platform/pending.h"
 
 /* Flow Service's base connections, below the gateway's /data/foundation. */
@@ -121,8 +122,11 @@ extern bool aep_call_succeeded(AepCall *call, AepError *error);
 /* aep_call_wait(), and raises the error unless it succeeded. */
 extern void aep_call_require_success(AepCall *call);
 
-/* The answer as JSON, in the current context; throws 08P01 if it is not. */
-extern JsonbContainer *aep_call_document(AepCall *call);
+/*
+ * The answer as JSON, in the current context, a list in it taken as parse.h says;
+ * NULL: there is none.  Throws 08P01 if it is not JSON.
+ */
+extern JsonbContainer *aep_call_document(AepCall *call, const AepList *list);
 
 /* Raises 08P01: the answer "why" (completes "The answer ..."), showing it. */
 pg_noreturn extern void aep_call_not_understood(AepCall *call, const char *why);

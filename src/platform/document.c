@@ -5,7 +5,6 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "common/jsonapi.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
@@ -29,11 +28,11 @@
 #define MAX_SHOWN 260
 
 /*
- * Turns \u escapes into the characters they stand for: jsonb_in() refuses
+ * Turns \u escapes into the characters they stand for: PostgreSQL refuses
  * those that the database's encoding cannot hold, and with SQL_ASCII all
  * beyond ASCII, while characters are converted as far as it goes.
  */
-static const char *
+static char *
 unescape(const AepText *text)
 {
 	StringInfoData result;
@@ -69,27 +68,49 @@ unescape(const AepText *text)
 	return result.data;
 }
 
+/*
+ * A readable text in the database's encoding: a palloc'd copy, or itself.  It is
+ * NUL-terminated as the body is; the blanks behind it are blanks for PostgreSQL too.
+ */
+static const char *
+text_of_database(const AepText *readable)
+{
+	char *unescaped;
+	const char *text;
+
+	if (GetDatabaseEncoding() == PG_UTF8)
+		return readable->data;
+	unescaped = unescape(readable);
+	text = aep_from_utf8(unescaped);
+	if (text != unescaped)
+		pfree(unescaped);
+	return text;
+}
+
+static void
+serve_interrupts(void)
+{
+	CHECK_FOR_INTERRUPTS();
+}
+
 Jsonb *
-aep_document_parse(const AepHttpExchange *answer, const char **why)
+aep_document_parse(const AepHttpExchange *answer, const AepList *list, const char **why)
 {
 	AepText readable;
-	AepAnswerStatus status =
-		aep_answer_check(answer->body.data, answer->body.len, answer->max_size, &readable);
-	const char *text;
-	Datum document;
+	AepAnswerStatus status = aep_answer_check(answer->body.data, answer->body.len, answer->max_size,
+											  serve_interrupts, &readable);
+	Jsonb *document;
 
-	CHECK_FOR_INTERRUPTS();
 	if (status == AEP_ANSWER_OK)
 	{
-		/* NUL-terminated as the body is; the blanks behind it are blanks for PostgreSQL too */
-		text = readable.data;
-		if (GetDatabaseEncoding() != PG_UTF8)
-			text = aep_from_utf8(unescape(&readable));
-		CHECK_FOR_INTERRUPTS();
-		if (aep_read_jsonb(unconstify(char *, text), &document))
-			return DatumGetJsonbP(document);
-		status = AEP_ANSWER_NOT_JSON;
+		const char *text = text_of_database(&readable);
+
+		status = aep_parse_json(text, list, &document);
+		if (text != readable.data)
+			pfree(unconstify(char *, text));
 	}
+	if (status == AEP_ANSWER_OK)
+		return document;
 	*why = aep_answer_status_text(status);
 	return NULL;
 }
@@ -111,50 +132,65 @@ aep_document_member(JsonbContainer *object, const char *name)
 }
 
 Jsonb *
-aep_document_element(JsonbContainer *array, int index)
+aep_document_first(JsonbContainer *array)
 {
 	JsonbValue *value;
 
 	if (array == NULL || !JsonContainerIsArray(array))
 		return NULL;
-	value = getIthJsonbValueFromContainer(array, index);
+	value = getIthJsonbValueFromContainer(array, 0);
 	return value != NULL && value->type == jbvBinary ? JsonbValueToJsonb(value) : NULL;
 }
 
-int
-aep_document_length(JsonbContainer *array)
+/* As much as is read between two looks for interrupts. */
+#define SLICE (64 * 1024)
+
+/* A slice's length: at most SLICE, and cut before a character, not within. */
+static size_t
+slice_length(const char *data, size_t len)
 {
-	return array != NULL && JsonContainerIsArray(array) ? (int) JsonContainerSize(array) : 0;
+	size_t slice = SLICE;
+
+	if (len <= SLICE)
+		return len;
+	while (slice > SLICE - MAX_MULTIBYTE_CHAR_LEN && ((unsigned char) data[slice] & 0xc0) == 0x80)
+		slice--;
+	return slice;
+}
+
+/* Bytes that may be no text as UTF-8, as far as they can be shown; palloc'd. */
+static char *
+make_text(const char *data, size_t len)
+{
+	/* nothing becomes longer */
+	char *text = palloc(len + 1);
+	size_t filled = 0;
+
+	text[0] = '\0';
+	for (size_t at = 0; at < len;)
+	{
+		size_t slice = slice_length(data + at, len - at);
+
+		CHECK_FOR_INTERRUPTS();
+		filled += aep_mask(NULL, data + at, slice, text + filled, len + 1 - filled);
+		at += slice;
+	}
+	return text;
 }
 
 /* Text of the database from bytes of the network. */
 static const char *
 decode(const char *data, size_t len)
 {
-	char *copy;
-
 	if (aep_utf8_is_valid(data, len) && memchr(data, '\0', len) == NULL)
 		return aep_from_utf8(pnstrdup(data, len));
-	/* without a secret nothing grows */
-	copy = palloc(len + 1);
-	aep_mask(NULL, data, len, copy, len + 1);
-	return aep_from_utf8(copy);
-}
-
-static JsonbValue
-string_value(const char *text)
-{
-	JsonbValue value = {.type = jbvString};
-
-	value.val.string.val = unconstify(char *, text);
-	value.val.string.len = (int) strlen(text);
-	return value;
+	return aep_from_utf8(make_text(data, len));
 }
 
 Jsonb *
 aep_document_string(const char *data, size_t len)
 {
-	JsonbValue value = string_value(decode(data, len));
+	JsonbValue value = aep_parse_string(decode(data, len));
 
 	return JsonbValueToJsonb(&value);
 }
@@ -162,10 +198,10 @@ aep_document_string(const char *data, size_t len)
 void
 aep_document_push_member(JsonbInState *state, const char *name, const char *value)
 {
-	JsonbValue item = string_value(decode(name, strlen(name)));
+	JsonbValue item = aep_parse_string(decode(name, strlen(name)));
 
 	aep_push_jsonb(state, WJB_KEY, &item);
-	item = string_value(decode(value, strlen(value)));
+	item = aep_parse_string(decode(value, strlen(value)));
 	aep_push_jsonb(state, WJB_VALUE, &item);
 }
 
@@ -187,7 +223,7 @@ mask_members(JsonbContainer *object, const char *const *shown, int nshown)
 {
 	JsonbIterator *iterator = JsonbIteratorInit(object);
 	JsonbInState state = {0};
-	JsonbValue mask = string_value(AEP_MASK);
+	JsonbValue mask = aep_parse_string(AEP_MASK);
 	JsonbValue value;
 	JsonbIteratorToken token;
 	bool as_it_is = false;

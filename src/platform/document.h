@@ -13,26 +13,25 @@
 
 #include "compat.h"
 #include "http/http.h"
+#include "platform/parse.h"
 
 /*
- * The body of an answer as jsonb, in the current context; NULL if it is not
- * JSON, or does not pass answer.h's gate, and then *why completes "The answer
- * ...".  Interrupts are served between the gate, the conversion to the database's
- * encoding and PostgreSQL's reader, which itself serves none.
+ * The body of an answer as jsonb, in the current context; if a list is wanted,
+ * what is around it, its elements taken, as parse.h says.  NULL if it is not JSON,
+ * or does not pass answer.h's gate, and then *why completes "The answer ..."; some
+ * elements may have been taken.  Interrupts are served all the time.
  */
-extern Jsonb *aep_document_parse(const AepHttpExchange *answer, const char **why);
+extern Jsonb *aep_document_parse(const AepHttpExchange *answer, const AepList *list,
+								 const char **why);
 
 /* A member that is an object or array; NULL if there is none, or *object is NULL. */
 extern JsonbContainer *aep_document_member(JsonbContainer *object, const char *name);
 
 /*
- * An element of an array that is an object or array, as a value of its own;
- * NULL beyond the end and for others.
+ * The first element of an array as a value of its own, if it is an object or
+ * array; NULL if not, and for anything but an array.
  */
-extern Jsonb *aep_document_element(JsonbContainer *array, int index);
-
-/* The number of elements; 0 for anything but an array, and for NULL. */
-extern int aep_document_length(JsonbContainer *array);
+extern Jsonb *aep_document_first(JsonbContainer *array);
 
 /* Any bytes as a JSON string: as they are if they are UTF-8, else as far as can be shown. */
 extern Jsonb *aep_document_string(const char *data, size_t len);

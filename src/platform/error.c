@@ -95,7 +95,7 @@ rule_of_answer(const AepHttpExchange *exchange)
 	static const AepErrorContext asking = {.method = "GET"};
 	AepServiceError service;
 
-	aep_reply_error(exchange->body.data, exchange->body.len, exchange->max_size, NULL, &service);
+	aep_reply_error(exchange->body.data, exchange->body.len, NULL, &service);
 	return aep_error_rule(&asking, exchange, service.raw_code);
 }
 
@@ -135,8 +135,7 @@ aep_error_from_exchange(const AepErrorContext *context, AepHttpExchange *exchang
 	const AepErrorRule *rule;
 
 	if (exchange->outcome == AEP_HTTP_COMPLETE)
-		aep_reply_error(exchange->body.data, exchange->body.len, exchange->max_size,
-						context->secrets, &service);
+		aep_reply_error(exchange->body.data, exchange->body.len, context->secrets, &service);
 	rule = aep_error_rule(context, exchange, service.raw_code);
 
 	error->sqlstate = rule->sqlstate;

@@ -70,6 +70,22 @@ aep_flow_create_begin(const AepServer *server, const AepBaseConnection *connecti
 	return call;
 }
 
+/*
+ * Makes the etag of an answer text of the database.  One that its encoding cannot
+ * hold is none, since it could not be sent back.
+ */
+static void
+convert_etag(AepCreated *created)
+{
+	const char *etag = aep_from_utf8(created->etag);
+
+	if (etag == created->etag)
+		return;
+	created->has_etag = strlen(etag) < sizeof(created->etag) &&
+						strcmp(aep_to_utf8(etag, "the etag"), created->etag) == 0;
+	strlcpy(created->etag, created->has_etag ? etag : "", sizeof(created->etag));
+}
+
 bool
 aep_flow_create_finish(AepCall *call, AepCreated *created, AepError *error)
 {
@@ -83,7 +99,7 @@ aep_flow_create_finish(AepCall *call, AepCreated *created, AepError *error)
 
 	/* something was created: its id is noted, or the answer is shown */
 	answer = call->exchange;
-	status = aep_reply_created(answer->body.data, answer->body.len, answer->max_size, created);
+	status = aep_reply_created(answer->body.data, answer->body.len, created);
 	in_location = created->id[0] == '\0' && aep_call_location_id(call, location_id);
 	if (in_location && (status == AEP_ANSWER_EMPTY || status == AEP_ANSWER_NO_ID))
 	{
@@ -96,6 +112,7 @@ aep_flow_create_finish(AepCall *call, AepCreated *created, AepError *error)
 		aep_pending_created(call->pending, location_id);
 	else
 		aep_pending_unknown(call->pending);
+	convert_etag(created);
 	if (status == AEP_ANSWER_OK)
 		return true;
 	aep_error_not_understood(&call->context, call->exchange, aep_answer_status_text(status), error);
@@ -158,7 +175,7 @@ send_update(const AepServer *server, const char *id, const char *etag,
 	}
 	if (!aep_payload_connection_change(&utf8, &call->body))
 		aep_call_out_of_memory();
-	call->etag = etag;
+	call->etag = aep_to_utf8(etag, "argument \"etag\"");
 	MemoryContextSwitchTo(caller);
 	aep_call_wait(call);
 	return call;
@@ -178,10 +195,11 @@ aep_flow_try_update(const AepServer *server, const char *id, const char *etag,
 		return false;
 	}
 	answer = call->exchange;
-	status = aep_reply_created(answer->body.data, answer->body.len, answer->max_size, changed);
+	status = aep_reply_created(answer->body.data, answer->body.len, changed);
 	if (status != AEP_ANSWER_OK)
 		aep_error_not_understood(&call->context, call->exchange, aep_answer_status_text(status),
 								 error);
+	convert_etag(changed);
 	aep_call_end(call);
 	return status == AEP_ANSWER_OK;
 }
@@ -194,6 +212,30 @@ aep_flow_update_connection(const AepServer *server, const char *id, const char *
 
 	if (!aep_flow_try_update(server, id, etag, change, changed, &error))
 		aep_error_raise(&error);
+}
+
+/* The names that an error shows. */
+typedef struct FlowNames
+{
+	StringInfoData text;
+	int count;
+} FlowNames;
+
+static void
+add_flow(Jsonb *flow, void *arg)
+{
+	FlowNames *names = arg;
+	const char *name = flow != NULL ? aep_document_text(&flow->root, "name") : NULL;
+	const char *id = flow != NULL ? aep_document_text(&flow->root, "id") : NULL;
+
+	if (names->count > MAX_FLOWS_NAMED)
+		return;
+	if (names->count++ == MAX_FLOWS_NAMED)
+		appendStringInfoString(&names->text, ", and more");
+	else
+		appendStringInfo(&names->text, "%s\"%s\" (%s)", names->count > 1 ? ", " : "",
+						 name != NULL ? aep_quotable(name) : "",
+						 id != NULL ? aep_quotable(id) : "no id");
 }
 
 /*
@@ -210,39 +252,22 @@ name_flows(const AepServer *server, const char *connection_id)
 						   connection_id)},
 		{.name = "limit", .value = psprintf("%d", MAX_FLOWS_NAMED + 1)},
 	};
+	static const char *const path[] = {"items", NULL};
 	AepCall *call = aep_call_begin(server, "GET", FLOWS, "list flows");
-	JsonbContainer *items;
-	StringInfoData names;
+	FlowNames names = {0};
+	const AepList flows = {.path = path, .take = add_flow, .arg = &names};
 	AepError ignored;
 	const char *why;
-	Jsonb *answer;
 
+	initStringInfo(&names.text);
 	call->query = query;
 	call->nquery = lengthof(query);
 	aep_call_wait(call);
 	if (!aep_call_succeeded(call, &ignored) ||
-		(answer = aep_document_parse(call->exchange, &why)) == NULL)
+		aep_document_parse(call->exchange, &flows, &why) == NULL)
 		return NULL;
-
-	items = aep_document_member(&answer->root, "items");
-	initStringInfo(&names);
-	for (int i = 0; i < aep_document_length(items); i++)
-	{
-		Jsonb *flow = aep_document_element(items, i);
-		const char *name = flow != NULL ? aep_document_text(&flow->root, "name") : NULL;
-		const char *id = flow != NULL ? aep_document_text(&flow->root, "id") : NULL;
-
-		if (i == MAX_FLOWS_NAMED)
-		{
-			appendStringInfoString(&names, ", and more");
-			break;
-		}
-		appendStringInfo(&names, "%s\"%s\" (%s)", i > 0 ? ", " : "",
-						 name != NULL ? aep_quotable(name) : "",
-						 id != NULL ? aep_quotable(id) : "no id");
-	}
 	aep_call_end(call);
-	return names.len > 0 ? names.data : NULL;
+	return names.count > 0 ? names.text.data : NULL;
 }
 
 /* Facts: 404 is also a sandbox's, or a path's, that is not found. */
@@ -254,8 +279,7 @@ is_missing(AepCall *call)
 
 	if (answer == NULL || answer->status / 100 != 4)
 		return false;
-	aep_reply_error(answer->body.data, answer->body.len, answer->max_size, &call->secrets,
-					&service);
+	aep_reply_error(answer->body.data, answer->body.len, &call->secrets, &service);
 	return strncmp(service.code, "FLOW-1439", strlen("FLOW-1439")) == 0;
 }
 
@@ -310,10 +334,10 @@ aep_flow_read_finish(AepCall *call, AepError *error)
 
 	if (!aep_call_succeeded(call, error))
 		return NULL;
-	document = aep_document_parse(call->exchange, &why);
+	document = aep_document_parse(call->exchange, NULL, &why);
 	/* facts: one entity comes in the envelope of a list */
 	if (document != NULL)
-		entity = aep_document_element(aep_document_member(&document->root, "items"), 0);
+		entity = aep_document_first(aep_document_member(&document->root, "items"));
 	if (entity == NULL)
 		aep_error_not_understood(&call->context, call->exchange, why, error);
 	return entity;
@@ -344,8 +368,7 @@ connector_failed(const AepCall *call, const char **reason)
 	if (answer == NULL || answer->status / 100 != 4)
 		return false;
 	/* facts: the connectors have codes of their own */
-	aep_reply_error(answer->body.data, answer->body.len, answer->max_size, &call->secrets,
-					&service);
+	aep_reply_error(answer->body.data, answer->body.len, &call->secrets, &service);
 	if (strncmp(service.raw_code, "CONNECTOR-", strlen("CONNECTOR-")) != 0)
 		return false;
 	*reason = aep_from_utf8(psprintf("%s: %s", service.code, service.message));
@@ -357,7 +380,7 @@ static AepTestResult
 read_test(AepCall *call, AepError *error)
 {
 	const char *why = "has no \"result\"";
-	Jsonb *document = aep_document_parse(call->exchange, &why);
+	Jsonb *document = aep_document_parse(call->exchange, NULL, &why);
 	bool is_null = true;
 	bool result = document != NULL && aep_document_boolean(&document->root, "result", &is_null);
 
@@ -409,63 +432,12 @@ aep_flow_test_connection(const AepServer *server, const char *id, const char **r
 	return result == AEP_TEST_PASSED;
 }
 
-static JsonbContainer *
-explore(const AepServer *server, const char *id, const AepHttpParameter *query, int nquery,
-		bool (*is_right)(JsonbContainer *answer))
-{
-	AepCall *call =
-		aep_call_begin(server, "GET", connection_path(id, "/explore"), "explore base connection");
-	JsonbContainer *answer;
-
-	call->query = query;
-	call->nquery = nquery;
-	call->context.reaches_database = true;
-	aep_call_require_success(call);
-	answer = aep_call_document(call);
-	if (!is_right(answer))
-		aep_call_not_understood(call, "is not what exploring gives");
-	aep_call_end(call);
-	return answer;
-}
-
-static bool
-is_table_list(JsonbContainer *answer)
-{
-	return JsonContainerIsArray(answer) && !JsonContainerIsScalar(answer);
-}
-
-static bool
-is_table(JsonbContainer *answer)
-{
-	return aep_document_member(aep_document_member(answer, "schema"), "columns") != NULL;
-}
-
-JsonbContainer *
-aep_flow_explore(const AepServer *server, const char *id)
-{
-	const AepHttpParameter query[] = {{.name = "objectType", .value = "root"}};
-
-	return explore(server, id, query, lengthof(query), is_table_list);
-}
-
-JsonbContainer *
-aep_flow_explore_table(const AepServer *server, const char *id, const char *path, bool preview)
-{
-	const AepHttpParameter query[] = {
-		{.name = "objectType", .value = "table"},
-		{.name = "object", .value = aep_to_utf8(path, "argument \"path\"")},
-		{.name = "preview", .value = "true"}, /* last: only when asked for */
-	};
-
-	return explore(server, id, query, lengthof(query) - (preview ? 0 : 1), is_table);
-}
-
 const char *
 aep_flow_etag(Jsonb *entity)
 {
 	const char *etag = aep_document_text(&entity->root, "etag");
 
-	if (etag == NULL || !aep_reply_is_etag(etag))
+	if (etag == NULL || !aep_reply_is_etag(aep_to_utf8(etag, "the etag")))
 		ereport(ERROR, (errcode(ERRCODE_PROTOCOL_VIOLATION),
 						errmsg("the connection has no usable etag in Experience Platform"),
 						errhint("Without one it can only be deleted and created again.")));

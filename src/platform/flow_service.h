@@ -24,7 +24,7 @@
  */
 extern void aep_flow_check_access(const AepServer *server);
 
-/* POST /connections.  Logs the new id. */
+/* POST /connections.  Logs the new id.  Here *created has text of the database. */
 extern void aep_flow_create_connection(const AepServer *server, const AepBaseConnection *connection,
 									   AepCreated *created);
 
@@ -102,12 +102,5 @@ extern AepTestResult aep_flow_try_test(const AepServer *server, const char *id, 
 /* The same in two halves. */
 extern AepCall *aep_flow_test_begin(const AepServer *server, const char *id);
 extern AepTestResult aep_flow_test_finish(AepCall *call, const char **reason, AepError *error);
-
-/* GET /connections/{id}/explore: the tables, an array. */
-extern JsonbContainer *aep_flow_explore(const AepServer *server, const char *id);
-
-/* The same for one table: an object with "schema" and, with preview, "data". */
-extern JsonbContainer *aep_flow_explore_table(const AepServer *server, const char *id,
-											  const char *path, bool preview);
 
 #endif /* AEP_FLOW_SERVICE_H */

@@ -17,6 +17,9 @@
 /* So many are sent before those that are on their way get a turn. */
 #define SENT_AT_ONCE 16
 
+/* Bytes of an answer that is read in no time. */
+#define MAX_SMALL_ANSWER (64 * 1024)
+
 struct AepMany
 {
 	const AepServer *server;
@@ -97,9 +100,32 @@ finish(AepMany *many, AepCall *call)
 		many->window++;
 }
 
-/* Hands over what is over, from the oldest on; of all, or of those that waited for a token. */
+/* In which order calls are looked at. */
+typedef enum Round
+{
+	WAITED_FOR_TOKEN, /* so that nobody asks for another one where there is none */
+	SMALL_ANSWER,	  /* as all are that hold an id */
+	THE_REST
+} Round;
+
+static bool
+is_of(const AepCall *call, Round round)
+{
+	switch (round)
+	{
+		case WAITED_FOR_TOKEN:
+			return call->fetch != NULL;
+		case SMALL_ANSWER:
+			return call->exchange != NULL && call->exchange->body.len <= MAX_SMALL_ANSWER;
+		case THE_REST:
+			break;
+	}
+	return true;
+}
+
+/* Hands over what is over, from the oldest on. */
 static void
-collect_some(AepMany *many, bool all)
+collect_some(AepMany *many, Round round)
 {
 	int kept = 0;
 
@@ -109,7 +135,7 @@ collect_some(AepMany *many, bool all)
 
 		if (many->no_token)
 			call->renewed = true; /* nobody asks for a token again */
-		if ((all || call->fetch != NULL) && aep_call_is_over(call))
+		if (is_of(call, round) && aep_call_is_over(call))
 			finish(many, call);
 		else
 			many->sent[kept++] = call;
@@ -117,12 +143,19 @@ collect_some(AepMany *many, bool all)
 	many->in_flight = kept;
 }
 
-/* That there is no token any more is known before another call may ask for one. */
+/*
+ * A message of the log serves interrupts, and so does text that is converted.  If
+ * one of them ended all of it, ids that have come would never be known; only an
+ * answer that takes time to read can be cancelled, after all others.
+ */
 static void
 collect(AepMany *many)
 {
-	collect_some(many, false);
-	collect_some(many, true);
+	HOLD_INTERRUPTS();
+	collect_some(many, WAITED_FOR_TOKEN);
+	collect_some(many, SMALL_ANSWER);
+	RESUME_INTERRUPTS();
+	collect_some(many, THE_REST);
 }
 
 /* Whether the window has a place, and there may be a call to take it. */

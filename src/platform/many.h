@@ -22,7 +22,8 @@ typedef struct AepManyCallbacks
 
 	/*
 	 * The call is over, or will never be sent (call->no_token): reads what became
-	 * of it, and ends it.  Waits for nothing.
+	 * of it, and ends it.  Waits for nothing.  Interrupts are held, but for an answer
+	 * of unusual size.
 	 */
 	void (*over)(void *arg, AepCall *call);
 
@@ -38,11 +39,11 @@ typedef struct AepMany AepMany;
 extern AepMany *aep_many_begin(const AepServer *server, const AepManyCallbacks *callbacks);
 
 /*
- * A turn: whatever has come is handed over, all of it before anything can be
- * cancelled; then calls are sent, and what is to come is waited for.  False, once
- * all calls are over and there is no further one.  Between turns no request is
- * lost: a procedure may commit there.  Throws what serving interrupts throws, what
- * aep_call_start() throws, and what the callbacks throw.
+ * A turn: whatever has come is handed over before anything can be cancelled; then
+ * calls are sent, and what is to come is waited for.  False, once all calls are
+ * over and there is no further one.  Between turns no request is lost: a procedure
+ * may commit there.  Throws what serving interrupts throws, what aep_call_start()
+ * throws, and what the callbacks throw.
  */
 extern bool aep_many_turn(AepMany *many);
 

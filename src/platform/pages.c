@@ -60,7 +60,7 @@ aep_flow_count_connections(const AepServer *server, const AepConnectionFilter *f
 	call->nquery = filter_query(filter, query);
 	query[call->nquery++] = (AepHttpParameter){.name = "count", .value = "true"};
 	aep_call_require_success(call);
-	count = aep_document_integer(aep_call_document(call), "count", &is_null);
+	count = aep_document_integer(aep_call_document(call, NULL), "count", &is_null);
 	if (is_null)
 		aep_call_not_understood(call, "has no \"count\"");
 	aep_call_end(call);
@@ -171,30 +171,32 @@ advance(AepPages *pages, AepCall *call, char *token)
 	parameter->encoded = true;
 }
 
-JsonbContainer *
-aep_flow_next_page(AepPages *pages)
+bool
+aep_flow_next_page(AepPages *pages, AepTakeElement take, void *arg)
 {
+	static const char *const path[] = {"items", NULL};
+	const AepList list = {.path = path, .take = take, .arg = arg};
 	MemoryContext caller;
 	AepCall *call;
 	JsonbContainer *answer;
 	JsonbContainer *items;
 
 	if (pages->at_end)
-		return NULL;
+		return false;
 	MemoryContextReset(pages->page);
 	caller = MemoryContextSwitchTo(pages->page);
 	call = aep_call_begin(pages->server, "GET", pages->path, pages->action);
 	call->query = pages->query;
 	call->nquery = pages->nquery + (pages->query[pages->nquery].value != NULL ? 1 : 0);
 	aep_call_require_success(call);
-	answer = aep_call_document(call);
+	answer = aep_call_document(call, &list);
 	items = aep_document_member(answer, "items");
 	if (items == NULL || !JsonContainerIsArray(items))
 		aep_call_not_understood(call, "has no \"items\"");
 	advance(pages, call, next_token(answer));
 	aep_call_end(call);
 	MemoryContextSwitchTo(caller);
-	return items;
+	return true;
 }
 
 /* As many ids are named when several connections have a name. */
@@ -215,15 +217,32 @@ several_of_name(const char *name, const char *ids)
 	pg_unreachable();
 }
 
-static bool
-has_name(Jsonb *entity, const char *name)
+/* Looks for the connections of a name. */
+typedef struct NameSearch
 {
-	char *text = entity != NULL ? aep_document_text(&entity->root, "name") : NULL;
-	bool result = text != NULL && strcmp(text, name) == 0;
+	const char *name;
+	Jsonb *found; /* the last one */
+	int count;
+	StringInfoData ids;
+	MemoryContext memory; /* of what was found */
+} NameSearch;
 
-	if (text != NULL)
-		pfree(text);
-	return result;
+static void
+look_at_connection(Jsonb *entity, void *arg)
+{
+	NameSearch *search = arg;
+	const char *name = entity != NULL ? aep_document_text(&entity->root, "name") : NULL;
+
+	/* a name that the service cannot filter by makes this a list of all */
+	if (name == NULL || strcmp(name, search->name) != 0)
+		return;
+	if (search->count++ < MAX_NAMESAKES)
+		appendStringInfo(&search->ids, "%s%s", search->found != NULL ? ", " : "",
+						 aep_document_id(&entity->root));
+	if (search->found != NULL)
+		pfree(search->found);
+	search->found = MemoryContextAlloc(search->memory, VARSIZE(entity));
+	memcpy(search->found, entity, VARSIZE(entity));
 }
 
 Jsonb *
@@ -233,38 +252,18 @@ aep_flow_find_by_name(const AepServer *server, const char *name)
 		.name = name,
 		.connection_spec_id = AEP_POSTGRESQL_SPEC_ID,
 	};
+	NameSearch search = {.name = name, .memory = CurrentMemoryContext};
 	AepPages *pages = aep_flow_list_connections(server, &filter, AEP_LARGEST_PAGE);
-	Jsonb *found = NULL;
-	int count = 0;
-	StringInfoData ids;
-	JsonbContainer *items;
 
-	initStringInfo(&ids);
-	while ((items = aep_flow_next_page(pages)) != NULL)
-	{
-		for (int i = 0; i < aep_document_length(items); i++)
-		{
-			Jsonb *entity = aep_document_element(items, i);
-
-			/* a name that the service cannot filter by makes this a list of all */
-			if (!has_name(entity, name))
-			{
-				if (entity != NULL)
-					pfree(entity);
-				continue;
-			}
-			if (count++ < MAX_NAMESAKES)
-				appendStringInfo(&ids, "%s%s", found != NULL ? ", " : "",
-								 aep_document_id(&entity->root));
-			found = entity;
-		}
-	}
+	initStringInfo(&search.ids);
+	while (aep_flow_next_page(pages, look_at_connection, &search))
+		;
 	aep_flow_end_pages(pages);
-	if (count > MAX_NAMESAKES)
-		appendStringInfo(&ids, ", and %d more", count - MAX_NAMESAKES);
-	if (count > 1)
-		several_of_name(name, ids.data);
-	return found;
+	if (search.count > MAX_NAMESAKES)
+		appendStringInfo(&search.ids, ", and %d more", search.count - MAX_NAMESAKES);
+	if (search.count > 1)
+		several_of_name(name, search.ids.data);
+	return search.found;
 }
 
 void

@@ -10,6 +10,7 @@
 #include "utils/jsonb.h"
 
 #include "database/server.h"
+#include "platform/parse.h"
 
 /* The most rows that a page is documented to have. */
 #define AEP_LARGEST_PAGE 100
@@ -32,10 +33,10 @@ extern AepPages *aep_flow_list_connections(const AepServer *server,
 										   const AepConnectionFilter *filter, int page_size);
 
 /*
- * The items of the next page, an array; NULL after the last.  Valid until the
- * next call.  A page that leads to one before it is an error, 08P01.
+ * Reads the next page and has its items taken; false: there is none.  A page that
+ * leads to one before it is an error, 08P01.
  */
-extern JsonbContainer *aep_flow_next_page(AepPages *pages);
+extern bool aep_flow_next_page(AepPages *pages, AepTakeElement take, void *arg);
 
 extern void aep_flow_end_pages(AepPages *pages);
 

@@ -13,7 +13,6 @@
 #include "access/xact.h"
 #include "lib/ilist.h"
 #include "mb/pg_wchar.h"
-#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
@@ -74,22 +73,16 @@ append(char *buffer, size_t size, const char *format, ...)
 		buffer[used] = '\0';
 }
 
-/*
- * LOG_SERVER_ONLY: what is sent to the client may fail, which an abort must not.
- * Any message serves interrupts at its end: not here, where of many answers that
- * have come the others are still to be read.
- */
+/* LOG_SERVER_ONLY: what is sent to the client may fail, which an abort must not. */
 static void
 log_unknown(AepPending *entry)
 {
 	if (entry->logged)
 		return;
 	entry->logged = true;
-	HOLD_INTERRUPTS();
 	ereport(LOG_SERVER_ONLY, (errmsg_internal("outcome unknown: create %s \"%s\" on server \"%s\"",
 											  entry->kind, entry->name, entry->server->name),
 							  errhidestmt(true), errhidecontext(true)));
-	RESUME_INTERRUPTS();
 }
 
 static bool
@@ -292,12 +285,10 @@ aep_pending_created(AepPending *pending, const char *id)
 {
 	if (id != NULL)
 		strlcpy(pending->id, id, sizeof(pending->id));
-	HOLD_INTERRUPTS(); /* as above */
 	ereport(LOG_SERVER_ONLY,
 			(errmsg_internal("created %s \"%s\" with id %s on server \"%s\"", pending->kind,
 							 pending->name, id != NULL ? id : "unknown", pending->server->name),
 			 errhidestmt(true), errhidecontext(true)));
-	RESUME_INTERRUPTS();
 	pending->logged = true;
 }
 

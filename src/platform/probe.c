@@ -88,7 +88,7 @@ static void
 check_answer(const Probe *probe, AepCall *call)
 {
 	const char *why;
-	Jsonb *document = aep_document_parse(call->exchange, &why);
+	Jsonb *document = aep_document_parse(call->exchange, NULL, &why);
 	AepError error;
 
 	if (document != NULL && aep_document_member(&document->root, "items") != NULL)

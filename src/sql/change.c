@@ -9,6 +9,7 @@
 #include "utils/builtins.h"
 
 #include "compat.h"
+#include "database/encoding.h"
 #include "database/endpoint.h"
 #include "database/hidden_statement.h"
 #include "database/login.h"
@@ -70,7 +71,7 @@ wants_auth(FunctionCallInfo fcinfo)
 	return is_true(fcinfo, UPDATE_REPLACE_CREDENTIALS);
 }
 
-/* What is given of login and address, checked as far as it goes. */
+/* What is given of name, login and address, checked as far as it goes. */
 static void
 read_given(FunctionCallInfo fcinfo, AepGivenConnection *given)
 {
@@ -79,6 +80,7 @@ read_given(FunctionCallInfo fcinfo, AepGivenConnection *given)
 
 	for (int i = 0; i < AEP_CONNECTION_ARGUMENTS; i++)
 		arguments[i] = (NullableDatum){.isnull = true};
+	arguments[AEP_ARG_NAME] = fcinfo->args[UPDATE_NAME];
 	arguments[AEP_ARG_USERNAME] = fcinfo->args[UPDATE_USERNAME];
 	arguments[AEP_ARG_PASSWORD] = fcinfo->args[UPDATE_PASSWORD];
 	arguments[AEP_ARG_AUTH_TYPE] = fcinfo->args[UPDATE_AUTH_TYPE];
@@ -149,15 +151,13 @@ aep_update_connection(PG_FUNCTION_ARGS)
 	aep_hide_statement(&hidden);
 	server = aep_server_get(aep_argument_server(fcinfo, UPDATE_SERVER), false);
 	id = aep_argument_uuid_required(fcinfo, UPDATE_ID, "id");
-	change.name = aep_argument_text(fcinfo, UPDATE_NAME);
 	change.description = aep_argument_text(fcinfo, UPDATE_DESCRIPTION);
 	change.state = read_state(fcinfo, UPDATE_STATE);
 	etag = aep_argument_text(fcinfo, UPDATE_ETAG);
-	if (change.name != NULL && change.name[0] == '\0')
-		aep_argument_refused("name", "It must not be empty.", NULL);
 	if (etag != NULL)
 		aep_argument_check("etag", AEP_VALUE_ETAG, etag);
 	read_given(fcinfo, &given);
+	change.name = given.connection.name;
 	if (change.name == NULL && change.description == NULL && change.state == NULL &&
 		!wants_auth(fcinfo))
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("nothing to change"),

@@ -4,8 +4,8 @@
  */
 #include "postgres.h"
 
-#include "executor/spi.h"
 #include "lib/stringinfo.h"
+#include "utils/builtins.h"
 
 #include "database/encoding.h"
 #include "ingest/state.h"
@@ -172,19 +172,15 @@ aep_connection_merge(const AepGivenConnection *given, const AepShownConnection *
 bool
 aep_connection_is_managed(const char *id)
 {
-	AepIngestState state;
-	bool found;
-
-	SPI_connect();
-	found = aep_ingest_state_find(id, true, CurrentMemoryContext, &state);
-	SPI_finish();
-	return found;
+	return aep_ingest_role_of(id) != NULL;
 }
 
 void
 aep_connection_refuse_managed(const char *id)
 {
-	if (aep_connection_is_managed(id))
+	const char *role_name = aep_ingest_role_of(id);
+
+	if (role_name != NULL)
 		ereport(
 			ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -192,7 +188,8 @@ aep_connection_refuse_managed(const char *id)
 			 errdetail("aep.create_ingest_role() made it, and only aep.rotate_credentials() "
 					   "changes its login. Name, description and state can be changed."),
 			 errhint("Use CALL aep.rotate_credentials('%s') for another login and password. For "
-					 "another address or ssl_mode, make another connection with "
+					 "another address use CALL aep.adopt_ingest_role(%s, host => ...) before "
+					 "that. For another ssl_mode, make another connection with "
 					 "aep.create_ingest_role().",
-					 id)));
+					 id, quote_literal_cstr(role_name))));
 }

@@ -9,12 +9,16 @@
 #include "access/relation.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/hsearch.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 
 #include "compat.h"
 #include "platform/document.h"
+#include "platform/explore.h"
 #include "platform/flow_service.h"
 #include "sql/argument.h"
 #include "sql/row.h"
@@ -26,6 +30,31 @@ server_argument(FunctionCallInfo fcinfo)
 	return aep_server_get(aep_argument_server(fcinfo, PG_NARGS() - 1), false);
 }
 
+static void
+store_table(Jsonb *element, void *arg)
+{
+	AepRow *row = arg;
+	JsonbContainer *table = element != NULL ? &element->root : NULL;
+	char *name = aep_document_text(table, "name");
+	char *dot = name != NULL ? strchr(name, '.') : NULL;
+	bool preview;
+	bool preview_unknown;
+	bool schema;
+	bool schema_unknown;
+
+	if (dot != NULL)
+		*dot = '\0'; /* facts: a database's tables are named schema.table */
+	preview = aep_document_boolean(table, "canPreview", &preview_unknown);
+	schema = aep_document_boolean(table, "canFetchSchema", &schema_unknown);
+	aep_row_text(row, aep_document_text(table, "path"));
+	aep_row_text(row, dot != NULL ? name : NULL);
+	aep_row_text(row, dot != NULL ? dot + 1 : name);
+	aep_row_text(row, aep_document_text(table, "type"));
+	aep_row_boolean(row, preview, preview_unknown);
+	aep_row_boolean(row, schema, schema_unknown);
+	aep_row_store(row);
+}
+
 AEP_SQL_FUNCTION(aep_explore);
 
 /* aep.explore(id, server) -> the tables */
@@ -33,34 +62,10 @@ Datum
 aep_explore(PG_FUNCTION_ARGS)
 {
 	const AepServer *server = server_argument(fcinfo);
-	JsonbContainer *tables;
 	AepRow row;
 
 	aep_row_begin_set(&row, fcinfo);
-	tables = aep_flow_explore(server, aep_argument_uuid_required(fcinfo, 0, "id"));
-	for (int i = 0; i < aep_document_length(tables); i++)
-	{
-		Jsonb *element = aep_document_element(tables, i);
-		JsonbContainer *table = element != NULL ? &element->root : NULL;
-		char *name = aep_document_text(table, "name");
-		char *dot = name != NULL ? strchr(name, '.') : NULL;
-		bool preview;
-		bool preview_unknown;
-		bool schema;
-		bool schema_unknown;
-
-		if (dot != NULL)
-			*dot = '\0'; /* facts: a database's tables are named schema.table */
-		preview = aep_document_boolean(table, "canPreview", &preview_unknown);
-		schema = aep_document_boolean(table, "canFetchSchema", &schema_unknown);
-		aep_row_text(&row, aep_document_text(table, "path"));
-		aep_row_text(&row, dot != NULL ? name : NULL);
-		aep_row_text(&row, dot != NULL ? dot + 1 : name);
-		aep_row_text(&row, aep_document_text(table, "type"));
-		aep_row_boolean(&row, preview, preview_unknown);
-		aep_row_boolean(&row, schema, schema_unknown);
-		aep_row_store(&row);
-	}
+	aep_explore_connection(server, aep_argument_uuid_required(fcinfo, 0, "id"), store_table, &row);
 	return (Datum) 0;
 }
 
@@ -92,64 +97,62 @@ read_column(JsonbContainer *column, PlatformColumn *result)
 		result->xdm_format = aep_document_text(column, "meta:xdmType");
 }
 
-static JsonbContainer *
-table_columns(JsonbContainer *table)
+static void
+store_column(Jsonb *element, void *arg)
 {
-	return aep_document_member(aep_document_member(table, "schema"), "columns");
+	AepRow *row = arg;
+	JsonbContainer *object = element != NULL ? &element->root : NULL;
+	PlatformColumn column;
+
+	read_column(object, &column);
+	aep_row_text(row, column.name);
+	aep_row_text(row, column.type);
+	aep_row_text(row, aep_document_text(aep_document_member(object, "meta"), "originalType"));
+	aep_row_text(row, column.xdm_type);
+	aep_row_text(row, column.xdm_format);
+	aep_row_jsonb(row, element);
+	aep_row_store(row);
 }
 
-AEP_SQL_FUNCTION(aep_explore_table);
+static void
+store_preview(Jsonb *element, void *arg)
+{
+	AepRow *row = arg;
 
-/* aep.explore_table(id, path, server) -> the columns */
-Datum
-aep_explore_table(PG_FUNCTION_ARGS)
+	aep_row_jsonb(row, element);
+	aep_row_store(row);
+}
+
+/* What aep.explore_table() and aep.preview_table() do with (id, path, object_type, server). */
+static void
+explore_table(FunctionCallInfo fcinfo, AepTablePart part, AepTakeElement store)
 {
 	const AepServer *server = server_argument(fcinfo);
-	JsonbContainer *columns;
 	AepRow row;
 
 	aep_row_begin_set(&row, fcinfo);
-	columns =
-		table_columns(aep_flow_explore_table(server, aep_argument_uuid_required(fcinfo, 0, "id"),
-											 aep_argument_text_required(fcinfo, 1, "path"), false));
-	for (int i = 0; i < aep_document_length(columns); i++)
-	{
-		Jsonb *element = aep_document_element(columns, i);
-		JsonbContainer *object = element != NULL ? &element->root : NULL;
-		PlatformColumn column;
+	aep_explore_table_part(server, aep_argument_uuid_required(fcinfo, 0, "id"),
+						   aep_argument_text_required(fcinfo, 1, "path"),
+						   aep_argument_text(fcinfo, 2), part, store, &row);
+}
 
-		read_column(object, &column);
-		aep_row_text(&row, column.name);
-		aep_row_text(&row, column.type);
-		aep_row_text(&row, aep_document_text(aep_document_member(object, "meta"), "originalType"));
-		aep_row_text(&row, column.xdm_type);
-		aep_row_text(&row, column.xdm_format);
-		aep_row_jsonb(&row, element);
-		aep_row_store(&row);
-	}
+AEP_SQL_FUNCTION(aep_explore_table_2_0);
+
+/* The columns */
+Datum
+aep_explore_table_2_0(PG_FUNCTION_ARGS)
+{
+	explore_table(fcinfo, AEP_TABLE_COLUMNS, store_column);
 	return (Datum) 0;
 }
 
-AEP_SQL_FUNCTION(aep_preview_table);
+AEP_SQL_FUNCTION(aep_preview_table_2_0);
 
-/* aep.preview_table(id, path, server) -> its first rows, as Experience Platform reads them */
+/* The first rows, as Experience Platform reads them */
 Datum
-aep_preview_table(PG_FUNCTION_ARGS)
+aep_preview_table_2_0(PG_FUNCTION_ARGS)
 {
-	const AepServer *server = server_argument(fcinfo);
-	JsonbContainer *rows;
-	AepRow row;
-
-	aep_row_begin_set(&row, fcinfo);
-	rows = aep_document_member(
-		aep_flow_explore_table(server, aep_argument_uuid_required(fcinfo, 0, "id"),
-							   aep_argument_text_required(fcinfo, 1, "path"), true),
-		"data");
-	for (int i = 0; i < aep_document_length(rows); i++)
-	{
-		aep_row_jsonb(&row, aep_document_element(rows, i));
-		aep_row_store(&row);
-	}
+	explore_table(fcinfo, AEP_TABLE_ROWS, store_preview);
 	return (Datum) 0;
 }
 
@@ -236,51 +239,107 @@ store_comparison(AepRow *row, const FormData_pg_attribute *attribute, const Plat
 	aep_row_store(row);
 }
 
-/* All columns of an explored table; *count gets their number. */
-static PlatformColumn *
-read_columns(JsonbContainer *columns, int *count)
+/* The columns of an explored table, in their order. */
+typedef struct PlatformColumns
 {
-	PlatformColumn *result = palloc(sizeof(PlatformColumn) * Max(aep_document_length(columns), 1));
+	PlatformColumn *columns;
+	int count;
+	int space;
+	MemoryContext memory; /* of the array and its texts */
+} PlatformColumns;
 
-	*count = 0;
-	for (int i = 0; i < aep_document_length(columns); i++)
+static const char *
+keep_text(MemoryContext memory, const char *text)
+{
+	return text != NULL ? MemoryContextStrdup(memory, text) : NULL;
+}
+
+static void
+keep_column(Jsonb *element, void *arg)
+{
+	PlatformColumns *kept = arg;
+	PlatformColumn column = {0};
+
+	if (element != NULL)
+		read_column(&element->root, &column);
+	if (column.name == NULL)
+		return;
+	if (kept->count == kept->space)
 	{
-		Jsonb *element = aep_document_element(columns, i);
-
-		if (element == NULL)
-			continue;
-		read_column(&element->root, &result[*count]);
-		if (result[*count].name != NULL)
-			(*count)++;
+		kept->space *= 2;
+		kept->columns = repalloc_huge(kept->columns, kept->space * sizeof(PlatformColumn));
 	}
-	return result;
+	kept->columns[kept->count++] = (PlatformColumn){
+		.name = keep_text(kept->memory, column.name),
+		.type = keep_text(kept->memory, column.type),
+		.xdm_type = keep_text(kept->memory, column.xdm_type),
+		.xdm_format = keep_text(kept->memory, column.xdm_format),
+	};
+}
+
+/* A column of the table here, by its name. */
+typedef struct TableColumn
+{
+	char name[NAMEDATALEN]; /* hash key */
+	PlatformColumn *platform;
+} TableColumn;
+
+/* The table's columns, each with the first of the platform's that has its name. */
+static HTAB *
+match_columns(TupleDesc table, PlatformColumns *platform)
+{
+	HASHCTL control = {
+		.keysize = NAMEDATALEN, .entrysize = sizeof(TableColumn), .hcxt = CurrentMemoryContext};
+	HTAB *columns = hash_create("aep columns", table->natts + 1, &control,
+								HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
+	TableColumn *column;
+
+	for (int i = 0; i < table->natts; i++)
+	{
+		if (TupleDescAttr(table, i)->attisdropped)
+			continue;
+		column = hash_search(columns, NameStr(TupleDescAttr(table, i)->attname), HASH_ENTER, NULL);
+		column->platform = NULL;
+	}
+	for (int i = 0; i < platform->count; i++)
+	{
+		PlatformColumn *other = &platform->columns[i];
+
+		CHECK_FOR_INTERRUPTS();
+		if (strlen(other->name) >= NAMEDATALEN)
+			continue; /* the hash would cut it */
+		column = hash_search(columns, other->name, HASH_FIND, NULL);
+		if (column == NULL || column->platform != NULL)
+			continue;
+		column->platform = other;
+	}
+	return columns;
 }
 
 /* First the table's columns in their order, then those that only the platform has. */
 static void
-compare_columns(AepRow *row, TupleDesc table, PlatformColumn *columns, int count)
+compare_columns(AepRow *row, TupleDesc table, PlatformColumns *platform)
 {
+	HTAB *columns = match_columns(table, platform);
+
 	for (int i = 0; i < table->natts; i++)
 	{
 		const FormData_pg_attribute *attribute = TupleDescAttr(table, i);
-		PlatformColumn *column = NULL;
+		TableColumn *column;
 
+		CHECK_FOR_INTERRUPTS();
 		if (attribute->attisdropped)
 			continue;
-		for (int j = 0; j < count && column == NULL; j++)
-		{
-			if (columns[j].name != NULL &&
-				strcmp(columns[j].name, NameStr(attribute->attname)) == 0)
-				column = &columns[j];
-		}
-		store_comparison(row, attribute, column);
-		if (column != NULL)
-			column->name = NULL; /* told of */
+		column = hash_search(columns, NameStr(attribute->attname), HASH_FIND, NULL);
+		store_comparison(row, attribute, column->platform);
+		if (column->platform != NULL)
+			column->platform->name = NULL; /* told of */
 	}
-	for (int j = 0; j < count; j++)
+	for (int i = 0; i < platform->count; i++)
 	{
-		if (columns[j].name != NULL)
-			store_comparison(row, NULL, &columns[j]);
+		CHECK_FOR_INTERRUPTS();
+		if (platform->columns[i].name != NULL)
+			store_comparison(row, NULL, &platform->columns[i]);
 	}
 }
 
@@ -306,18 +365,17 @@ default_path(Oid table)
 	return psprintf("%s.%s", schema, name);
 }
 
-AEP_SQL_FUNCTION(aep_compare_table);
+AEP_SQL_FUNCTION(aep_compare_table_2_0);
 
-/* aep.compare_table(id, relation, path, server) -> one row per column */
+/* aep.compare_table(id, relation, path, object_type, server) -> one row per column */
 Datum
-aep_compare_table(PG_FUNCTION_ARGS)
+aep_compare_table_2_0(PG_FUNCTION_ARGS)
 {
 	const AepServer *server = server_argument(fcinfo);
 	const char *id = aep_argument_uuid_required(fcinfo, 0, "id");
 	const char *path = aep_argument_text(fcinfo, 2);
-	PlatformColumn *columns;
+	PlatformColumns platform = {.space = 64, .memory = CurrentMemoryContext};
 	Relation relation;
-	int count;
 	AepRow row;
 
 	if (PG_ARGISNULL(1))
@@ -325,12 +383,14 @@ aep_compare_table(PG_FUNCTION_ARGS)
 	aep_row_begin_set(&row, fcinfo);
 	if (path == NULL)
 		path = default_path(PG_GETARG_OID(1));
-	columns = read_columns(table_columns(aep_flow_explore_table(server, id, path, false)), &count);
+	platform.columns = palloc(platform.space * sizeof(PlatformColumn));
+	aep_explore_table_part(server, id, path, aep_argument_text(fcinfo, 3), AEP_TABLE_COLUMNS,
+						   keep_column, &platform);
 	/* no lock is held while the service is asked */
 	relation = try_relation_open(PG_GETARG_OID(1), AccessShareLock);
 	if (relation == NULL)
 		relation_missing(PG_GETARG_OID(1));
-	compare_columns(&row, RelationGetDescr(relation), columns, count);
+	compare_columns(&row, RelationGetDescr(relation), &platform);
 	relation_close(relation, AccessShareLock);
 	return (Datum) 0;
 }

@@ -6,6 +6,7 @@
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "miscadmin.h"
 #include "fmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -76,6 +77,7 @@ aep_ingest_role_status_2_0(PG_FUNCTION_ARGS)
 	{
 		const AepIngestState *state = &states[i];
 
+		CHECK_FOR_INTERRUPTS();
 		if (!aep_ingest_role_may_see(state->role_name))
 			continue;
 		aep_row_uuid(&row, state->connection_id);

@@ -7,8 +7,6 @@
 #include <limits.h>
 
 #include "fmgr.h"
-#include "miscadmin.h"
-#include "utils/memutils.h"
 
 #include "compat.h"
 #include "platform/document.h"
@@ -32,11 +30,35 @@ masked(Jsonb *connection)
 	return aep_document_mask(connection, params, lengthof(params), harmless, lengthof(harmless));
 }
 
+/* Facts: a port comes as a string of digits. */
+static void
+fill_port(AepRow *row, const char *text)
+{
+	size_t digits = text != NULL ? strspn(text, "0123456789") : 0;
+
+	if (digits > 0 && digits <= 5 && text[digits] == '\0')
+		aep_row_integer(row, atoi(text));
+	else
+		aep_row_null(row);
+}
+
+/* Where a connection leads; facts: with a connection string the service hides it. */
+static void
+fill_address(AepRow *row, JsonbContainer *params)
+{
+	aep_row_text(row, aep_document_text(params, "server"));
+	fill_port(row, aep_document_text(params, "port"));
+	aep_row_text(row, aep_document_text(params, "database"));
+	aep_row_text(row, aep_document_text(params, "username"));
+	aep_row_text(row, aep_document_text(params, "sslMode"));
+}
+
 /* A connection's entity as the columns that both reading functions return. */
 static void
 fill_connection(AepRow *row, Jsonb *connection)
 {
 	JsonbContainer *entity = &connection->root;
+	JsonbContainer *auth = aep_document_member(entity, "auth");
 	char *spec = aep_document_text(aep_document_member(entity, "connectionSpec"), "id");
 	TimestampTz created_at;
 	TimestampTz updated_at;
@@ -49,8 +71,9 @@ fill_connection(AepRow *row, Jsonb *connection)
 	aep_row_text(row, aep_document_text(entity, "name"));
 	aep_row_text(row, aep_document_text(entity, "description"));
 	aep_row_text(row, aep_document_text(entity, "state"));
-	aep_row_text(row, aep_document_text(aep_document_member(entity, "auth"), "specName"));
+	aep_row_text(row, aep_document_text(auth, "specName"));
 	aep_row_uuid(row, spec != NULL && aep_reply_is_uuid(spec) ? spec : NULL);
+	fill_address(row, aep_document_member(auth, "params"));
 	aep_row_time(row, created_at, created_unknown);
 	aep_row_time(row, updated_at, updated_unknown);
 	aep_row_text(row, aep_document_text(entity, "createdBy"));
@@ -77,66 +100,58 @@ page_size(const AepConnectionFilter *filter, int wanted)
 	return filter->name != NULL ? AEP_LARGEST_PAGE : Max(Min(wanted, AEP_LARGEST_PAGE), 1);
 }
 
-/* Stores the rows of one page; returns how many of the wanted are still missing. */
-static int
-store_page(AepRow *row, JsonbContainer *items, const char *name, int wanted)
+/* The rows of a list of connections. */
+typedef struct ConnectionRows
 {
-	int count = aep_document_length(items);
+	AepRow row;
+	const char *name; /* NULL: any */
+	int wanted;		  /* so many more */
+} ConnectionRows;
 
-	for (int i = 0; i < count && wanted > 0; i++)
-	{
-		Jsonb *connection = aep_document_element(items, i);
-		const char *found =
-			connection != NULL ? aep_document_text(&connection->root, "name") : NULL;
+static void
+store_connection(Jsonb *connection, void *arg)
+{
+	ConnectionRows *rows = arg;
+	const char *name = connection != NULL ? aep_document_text(&connection->root, "name") : NULL;
 
-		/* the service filters too, but how it compares is not documented */
-		if (connection == NULL || (name != NULL && (found == NULL || strcmp(found, name) != 0)))
-			continue;
-		fill_connection(row, connection);
-		aep_row_store(row);
-		wanted--;
-	}
-	return wanted;
+	if (connection == NULL || rows->wanted == 0)
+		return;
+	/* the service filters too, but how it compares is not documented */
+	if (rows->name != NULL && (name == NULL || strcmp(name, rows->name) != 0))
+		return;
+	fill_connection(&rows->row, connection);
+	aep_row_store(&rows->row);
+	rows->wanted--;
 }
 
-AEP_SQL_FUNCTION(aep_connections);
+AEP_SQL_FUNCTION(aep_connections_2_0);
 
 /* aep.connections(name, state, connection_spec_id, max_rows, server) */
 Datum
-aep_connections(PG_FUNCTION_ARGS)
+aep_connections_2_0(PG_FUNCTION_ARGS)
 {
 	const AepServer *server = aep_server_get(aep_argument_server(fcinfo, 4), false);
-	int wanted = PG_ARGISNULL(3) ? INT_MAX : PG_GETARG_INT32(3);
-	MemoryContext page;
-	MemoryContext caller;
+	ConnectionRows rows = {.wanted = PG_ARGISNULL(3) ? INT_MAX : PG_GETARG_INT32(3)};
 	AepConnectionFilter filter;
 	AepPages *pages;
-	JsonbContainer *items;
-	AepRow row;
 
-	if (wanted < 0)
+	if (rows.wanted < 0)
 		aep_argument_refused("max_rows", "It must not be negative.", NULL);
 	read_filter(fcinfo, &filter);
-	aep_row_begin_set(&row, fcinfo);
-	page = AllocSetContextCreate(CurrentMemoryContext, "aep rows", ALLOCSET_DEFAULT_SIZES);
-	pages = aep_flow_list_connections(server, &filter, page_size(&filter, wanted));
-	while (wanted > 0 && (items = aep_flow_next_page(pages)) != NULL)
-	{
-		MemoryContextReset(page);
-		caller = MemoryContextSwitchTo(page);
-		wanted = store_page(&row, items, filter.name, wanted);
-		MemoryContextSwitchTo(caller);
-	}
+	rows.name = filter.name;
+	aep_row_begin_set(&rows.row, fcinfo);
+	pages = aep_flow_list_connections(server, &filter, page_size(&filter, rows.wanted));
+	while (rows.wanted > 0 && aep_flow_next_page(pages, store_connection, &rows))
+		;
 	aep_flow_end_pages(pages);
-	MemoryContextDelete(page);
 	return (Datum) 0;
 }
 
-AEP_SQL_FUNCTION(aep_connection);
+AEP_SQL_FUNCTION(aep_connection_2_0);
 
 /* aep.connection(id, server) */
 Datum
-aep_connection(PG_FUNCTION_ARGS)
+aep_connection_2_0(PG_FUNCTION_ARGS)
 {
 	const AepServer *server = aep_server_get(aep_argument_server(fcinfo, 1), false);
 	AepRow row;

@@ -50,6 +50,9 @@ static const char *const reserved_headers[] = {
 	"accept-encoding",
 };
 
+/* Each one costs libcurl a walk over those before it. */
+#define MAX_HEADERS 100
+
 /* Pairs of a jsonb object. */
 typedef struct Pairs
 {
@@ -88,6 +91,7 @@ add_pair(Pairs *pairs, const char *name, const JsonbValue *value)
 {
 	char *text;
 
+	CHECK_FOR_INTERRUPTS();
 	switch (value->type)
 	{
 		case jbvString:
@@ -142,7 +146,7 @@ read_pairs(FunctionCallInfo fcinfo, int number, const char *argument, Pairs *pai
 		else if (token == WJB_VALUE && value.type == jbvBinary &&
 				 JsonContainerIsArray(value.val.binary.data))
 		{
-			for (int i = 0; i < aep_document_length(value.val.binary.data); i++)
+			for (uint32 i = 0; i < JsonContainerSize(value.val.binary.data); i++)
 				add_pair(pairs, name, getIthJsonbValueFromContainer(value.val.binary.data, i));
 		}
 		else if (token == WJB_VALUE)
@@ -188,6 +192,9 @@ read_headers(FunctionCallInfo fcinfo, int *count, const char **etag)
 	Pairs pairs;
 
 	read_pairs(fcinfo, ARG_HEADERS, "headers", &pairs);
+	if (pairs.count > MAX_HEADERS)
+		aep_argument_refused("headers", "It holds more headers than any service takes.",
+							 "Give " CppAsString2(MAX_HEADERS) " at most.");
 	headers = palloc0((pairs.count + 1) * sizeof(AepHttpHeader));
 	*count = 0;
 	*etag = NULL;
@@ -280,20 +287,6 @@ only_asks(const char *path)
 	return strcmp(last, "/search") == 0 || strcmp(last, "/action") == 0;
 }
 
-/* Facts: some services answer with a list of the one that was created.  NULL: none of ours. */
-static const char *
-first_id(const AepHttpExchange *answer)
-{
-	const char *why;
-	Jsonb *document = aep_document_parse(answer, &why);
-	Jsonb *first = document != NULL
-					   ? aep_document_element(aep_document_member(&document->root, "items"), 0)
-					   : NULL;
-	const char *id = first != NULL ? aep_document_text(&first->root, "id") : NULL;
-
-	return id != NULL && aep_reply_is_uuid(id) ? id : NULL;
-}
-
 /*
  * A refusal is an answer, but after an attempt that was not refused it says
  * nothing of the outcome.  Only that a second deletion finds nothing is no
@@ -306,7 +299,14 @@ says_nothing(const AepCall *call, const AepHttpExchange *answer, const AepError 
 		   !(strcmp(call->context.method, "DELETE") == 0 && aep_error_says_absent(answer));
 }
 
-/* Raises what leaves no answer to show; notes what a POST has created. */
+static void
+note_created(AepCall *call, const char *id)
+{
+	aep_pending_created(call->pending, id);
+	call->pending = NULL;
+}
+
+/* Raises what leaves no answer to show; notes what a POST has created, if it says so at once. */
 static void
 settle(AepCall *call)
 {
@@ -321,15 +321,32 @@ settle(AepCall *call)
 	}
 	else if (call->pending != NULL)
 	{
-		const char *id;
-
 		/* an action on something that exists answers with an id as well */
-		aep_reply_created(answer->body.data, answer->body.len, answer->max_size, &created);
-		id = created.id[0] != '\0' ? created.id : first_id(answer);
-		if (id == NULL && aep_call_location_id(call, created.id))
-			id = created.id;
-		aep_pending_created(call->pending, id);
+		aep_reply_created(answer->body.data, answer->body.len, &created);
+		if (created.id[0] != '\0')
+			note_created(call, created.id);
 	}
+}
+
+/*
+ * Facts: some services answer with a list of the one that was created, or name
+ * it in the header Location only.  NULL: none of ours.
+ */
+static const char *
+created_id(AepCall *call, Jsonb *body)
+{
+	char *located = palloc(sizeof(((AepCreated *) NULL)->id));
+	const char *id = NULL;
+
+	if (body != NULL)
+	{
+		Jsonb *first = aep_document_first(aep_document_member(&body->root, "items"));
+
+		id = aep_document_text(first != NULL ? &first->root : &body->root, "id");
+	}
+	if (id != NULL && aep_reply_is_uuid(id))
+		return id;
+	return aep_call_location_id(call, located) ? located : NULL;
 }
 
 /* What is not JSON comes back as a JSON string, so that nothing is lost. */
@@ -342,7 +359,7 @@ answer_body(AepCall *call)
 
 	if (body->len == 0)
 		return NULL;
-	document = aep_document_parse(call->exchange, &why);
+	document = aep_document_parse(call->exchange, NULL, &why);
 	return document != NULL ? document : aep_document_string(body->data, body->len);
 }
 
@@ -351,6 +368,7 @@ push_header(const char *name, const char *value, void *arg)
 {
 	JsonbInState *state = arg;
 
+	CHECK_FOR_INTERRUPTS();
 	aep_document_push_member(state, asc_tolower(name, strlen(name)), value);
 }
 
@@ -414,7 +432,10 @@ aep_request(PG_FUNCTION_ARGS)
 	aep_call_wait(call);
 	settle(call);
 
+	/* a large answer takes a while, and may be given up */
 	body = answer_body(call);
+	if (call->pending != NULL)
+		note_created(call, created_id(call, body));
 	etag = aep_http_header(call->exchange, "etag");
 	if (etag != NULL)
 		etag = aep_from_utf8(aep_reply_is_etag(etag) ? etag : "");

@@ -7,6 +7,7 @@
 #include "access/htup_details.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 #include "utils/uuid.h"
@@ -26,6 +27,7 @@ aep_row_begin(AepRow *row, FunctionCallInfo fcinfo)
 	row->type = BlessTupleDesc(row->type);
 	row->filled = 0;
 	row->set = NULL;
+	row->memory = CurrentMemoryContext;
 }
 
 void
@@ -36,36 +38,42 @@ aep_row_begin_set(AepRow *row, FunctionCallInfo fcinfo)
 	row->set = (ReturnSetInfo *) fcinfo->resultinfo;
 	row->type = row->set->setDesc;
 	row->filled = 0;
-}
-
-/* A type is what a catalog says; what is written to memory is not left to that. */
-static void
-check_columns(bool fit)
-{
-	if (!fit)
-		elog(ERROR, "the function's columns are not those of the extension");
+	row->memory = AllocSetContextCreate(CurrentMemoryContext, "aep row", ALLOCSET_SMALL_SIZES);
 }
 
 static void
 fill(AepRow *row, Datum value, bool is_null)
 {
-	check_columns(row->filled < row->type->natts && row->filled < AEP_MAX_COLUMNS);
+	if (row->filled >= AEP_MAX_COLUMNS)
+		elog(ERROR, "a row has too many columns");
 	row->values[row->filled] = value;
 	row->nulls[row->filled] = is_null;
 	row->filled++;
 }
 
 void
+aep_row_null(AepRow *row)
+{
+	fill(row, (Datum) 0, true);
+}
+
+void
 aep_row_text(AepRow *row, const char *text)
 {
+	MemoryContext caller = MemoryContextSwitchTo(row->memory);
+
 	fill(row, text != NULL ? CStringGetTextDatum(text) : (Datum) 0, text == NULL);
+	MemoryContextSwitchTo(caller);
 }
 
 void
 aep_row_uuid(AepRow *row, const char *uuid)
 {
+	MemoryContext caller = MemoryContextSwitchTo(row->memory);
+
 	fill(row, uuid != NULL ? DirectFunctionCall1(uuid_in, CStringGetDatum(uuid)) : (Datum) 0,
 		 uuid == NULL);
+	MemoryContextSwitchTo(caller);
 }
 
 void
@@ -92,17 +100,30 @@ aep_row_time(AepRow *row, TimestampTz value, bool is_null)
 	fill(row, TimestampTzGetDatum(value), is_null);
 }
 
+/* What the type of a result is, is the catalogs' word: it may have been altered. */
+static void
+check_columns(const AepRow *row)
+{
+	if (row->filled != row->type->natts)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("a function of the extension aep returns %d columns, its type has %d",
+						row->filled, row->type->natts),
+				 errhint("Undo what altered the type, or create the extension anew.")));
+}
+
 Datum
 aep_row_datum(AepRow *row)
 {
-	check_columns(row->filled == row->type->natts);
+	check_columns(row);
 	return HeapTupleGetDatum(heap_form_tuple(row->type, row->values, row->nulls));
 }
 
 void
 aep_row_store(AepRow *row)
 {
-	check_columns(row->filled == row->type->natts);
+	check_columns(row);
 	tuplestore_putvalues(row->set->setResult, row->type, row->values, row->nulls);
 	row->filled = 0;
+	MemoryContextReset(row->memory);
 }

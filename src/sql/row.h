@@ -19,7 +19,8 @@ typedef struct AepRow
 	Datum values[AEP_MAX_COLUMNS];
 	bool nulls[AEP_MAX_COLUMNS];
 	int filled;
-	ReturnSetInfo *set; /* for a function that returns a set */
+	ReturnSetInfo *set;	  /* for a function that returns a set */
+	MemoryContext memory; /* of a set's row that is being filled */
 } AepRow;
 
 /* Prepares the row of a function that returns one. */
@@ -35,6 +36,7 @@ extern void aep_row_jsonb(AepRow *row, Jsonb *value);
 extern void aep_row_integer(AepRow *row, int32 value);
 extern void aep_row_boolean(AepRow *row, bool value, bool is_null);
 extern void aep_row_time(AepRow *row, TimestampTz value, bool is_null);
+extern void aep_row_null(AepRow *row);
 
 /* The finished row as the function's result.  Throws XX000 if the type has other columns. */
 extern Datum aep_row_datum(AepRow *row);

@@ -228,6 +228,31 @@ leads_here(const AepEndpoint *endpoint, Jsonb *connection)
 		   !aep_document_shows_other(params, "database", endpoint->database);
 }
 
+/* A list of connections that is being read. */
+typedef struct Listing
+{
+	Tests *tests;
+	AepEndpoint endpoint;
+} Listing;
+
+/* AepTakeElement */
+static void
+take_connection(Jsonb *connection, void *arg)
+{
+	Listing *listing = arg;
+	Tests *tests = listing->tests;
+	const char *name;
+	TestItem *item;
+
+	if (connection == NULL || !leads_here(&listing->endpoint, connection))
+		return;
+	item = make_item(tests, aep_document_id(&connection->root));
+	name = aep_document_text(&connection->root, "name");
+	item->name = name != NULL ? MemoryContextStrdup(tests->memory, name) : NULL;
+	item->known = true;
+	dlist_push_tail(&tests->waiting, &item->node);
+}
+
 /* Without ids: this database's connections. */
 static void
 list_items(Tests *tests)
@@ -236,37 +261,13 @@ list_items(Tests *tests)
 		.state = "enabled",
 		.connection_spec_id = AEP_POSTGRESQL_SPEC_ID,
 	};
-	MemoryContext page =
-		AllocSetContextCreate(tests->memory, "aep connections", ALLOCSET_DEFAULT_SIZES);
 	AepPages *pages = aep_flow_list_connections(tests->server, &filter, AEP_LARGEST_PAGE);
-	JsonbContainer *items;
-	AepEndpoint endpoint;
+	Listing listing = {.tests = tests};
 
-	aep_endpoint_get(tests->server, &endpoint);
-	while ((items = aep_flow_next_page(pages)) != NULL)
-	{
-		MemoryContext caller = MemoryContextSwitchTo(page);
-		int count = aep_document_length(items);
-
-		for (int i = 0; i < count; i++)
-		{
-			Jsonb *connection = aep_document_element(items, i);
-			const char *name;
-			TestItem *item;
-
-			if (connection == NULL || !leads_here(&endpoint, connection))
-				continue;
-			item = make_item(tests, aep_document_id(&connection->root));
-			name = aep_document_text(&connection->root, "name");
-			item->name = name != NULL ? MemoryContextStrdup(tests->memory, name) : NULL;
-			item->known = true;
-			dlist_push_tail(&tests->waiting, &item->node);
-		}
-		MemoryContextSwitchTo(caller);
-		MemoryContextReset(page);
-	}
+	aep_endpoint_get(tests->server, &listing.endpoint);
+	while (aep_flow_next_page(pages, take_connection, &listing))
+		;
 	aep_flow_end_pages(pages);
-	MemoryContextDelete(page);
 }
 
 AEP_SQL_FUNCTION(aep_test_connections);

@@ -21,7 +21,7 @@ typedef struct Parameters
 
 #define PARAMETER(name) offsetof(Parameters, name)
 
-static const AepQuery version[] = {
+static const AepQuery versions[] = {
 #include "sql/version.inc"
 };
 
@@ -43,14 +43,15 @@ AEP_SQL_FUNCTION(aep_version_2_0);
 Datum
 aep_version_2_0(PG_FUNCTION_ARGS)
 {
-	const Parameters parameters = {.library = AEP_VERSION};
+	Parameters parameters;
 	MemoryContext caller = CurrentMemoryContext;
 	const char *extension;
 	const char *remedy;
 	AepRow row;
 
+	parameters.library = AEP_VERSION;
 	SPI_connect();
-	aep_query_run(version, &parameters);
+	aep_query_run(versions, &parameters);
 	extension = column(1, caller);
 	remedy = column(2, caller);
 	SPI_finish();

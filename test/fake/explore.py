@@ -1,4 +1,4 @@
-"""GET /connections/{id}/explore: tables and columns."""
+"""GET /connections/{id}/explore: tables, views and columns."""
 
 import json
 
@@ -41,21 +41,24 @@ class Explorer:
         self._tables = tables if tables is not None else [
             {'type': 'table', 'name': name, 'path': name, 'canPreview': True,
              'canFetchSchema': True} for name in self._columns]
+        # what is a view is not found as a table, as Adobe's tutorial for Dynamics has it
+        self._kinds = {table['path']: table['type'].lower() for table in self._tables
+                       if isinstance(table, dict) and 'path' in table and 'type' in table}
 
     def answer(self, call):
         call.check_parameters('objectType', 'object', 'preview', 'filters')
         kind = (call.parameter('objectType') or '').lower()
         if kind == 'root':
             return json_answer(200, self._tables)
-        if kind != 'table':
-            raise self._error('1358', 'objectType must be root or table')
+        if kind not in {'table', *self._kinds.values()}:
+            raise self._error('1358', 'objectType must be root, or what root calls an object')
         path = call.parameter('object')
         if not path:
             raise self._error('1337', 'The parameter object is missing')
         if call.parameter('filters'):
             raise self._error('1353', 'Filters are not supported by this connector')
-        if path not in self._columns:
-            raise self._error('1330', f'No columns were found for the table {path}')
+        if path not in self._columns or kind != self._kinds.get(path, 'table'):
+            raise self._error('1330', f'No columns were found for the {kind} {path}')
         table = dict(self._columns[path])
         if call.parameter('preview') != 'true':
             table.pop('data', None)

@@ -27,6 +27,7 @@ answers that are not as expected: see mangled.py
   html=1           a page with the text of message=
   body=BYTES       these; with repeat=BYTES,count=N,end=BYTES more of them
   deep=N           in N arrays;  huge=N, with chunked=1: N bytes more
+  rows=N           its rows, tables or columns N times over
   gzip=N           N bytes, packed
   layers=N         a body that unpacks to no end, in N layers of gzip
   heads=LINES      more headers; %0A between them
@@ -70,7 +71,7 @@ BREAKS = ('before', 'mid_headers', 'mid_body')
 KINDS = {'POST', 'GET', 'PATCH', 'DELETE', 'LIST', 'COUNT', 'SEARCH', 'TEST', 'EXPLORE', 'PREVIEW',
          'CONFIGS', 'ACTION', 'TOKEN'}
 NUMBERS = {'times', 'after', 'status', 'truncate', 'drip', 'delay', 'close_after', 'bigheader',
-           'late', 'life', 'accept', 'deep', 'huge', 'gzip', 'count', 'layers'}
+           'late', 'life', 'accept', 'deep', 'huge', 'gzip', 'count', 'layers', 'rows'}
 FLAGS = {'echo', 'badchunk', 'junk_status', 'die_kept', 'read_slow', 'notoken'}
 CHOICES = {
     'processed': ('0', '1'), 'close': BREAKS, 'reset': BREAKS,

@@ -8,7 +8,7 @@ from .floods import bomb
 
 MANGLED = {'notjson', 'noid', 'badid', 'nulid', 'surrogate', 'badutf8', 'dupid', 'idcase',
            'noetag', 'empty', 'html', 'chunked'}
-SIZED = {'deep', 'huge', 'gzip', 'body', 'layers'}
+SIZED = {'deep', 'huge', 'gzip', 'body', 'layers', 'rows'}
 OTHER = {'hide'}
 
 # Stands for bytes that json.dumps() would not write; replaced afterwards.
@@ -40,6 +40,8 @@ def mangle(fault, answer):
         answer.body = b'{"id": this is not JSON'
         return
     value = json.loads(answer.body or b'{}')
+    if 'rows' in fault:
+        value = _with_rows(value, int(fault['rows']))
     answer.body = _mangle_members(fault, value)
     if 'huge' in fault:
         answer.body = _padded(answer.body, len(answer.body) + int(fault['huge']))
@@ -55,6 +57,14 @@ def _move(fault, answer):
         answer.headers = [header for header in answer.headers if header[0] != 'Location']
     if 'location' in fault:
         answer.headers.append(('Location', fault['location']))
+
+
+def _with_rows(value, count):
+    """The same with every list of rows or columns so many times over."""
+    if isinstance(value, list):
+        return value * count
+    return {name: _with_rows(member, count) if name in ('items', 'data', 'schema', 'columns')
+            else member for name, member in value.items()}
 
 
 def _mangle_members(fault, value):

@@ -7,7 +7,6 @@
 #include "fuzz.h"
 #include "guard.h"
 
-#define MAX_SIZE 65536
 #define SECRET "hunter2"
 
 static void
@@ -18,7 +17,7 @@ check_created(const char *body, size_t size)
 	AepAnswerStatus status;
 
 	memset(&created, 'x', sizeof(created));
-	status = aep_reply_created(body, size, MAX_SIZE, &created);
+	status = aep_reply_created(body, size, &created);
 	require(status >= AEP_ANSWER_OK && status <= AEP_ANSWER_BAD_ETAG);
 	if (status == AEP_ANSWER_OK || status == AEP_ANSWER_BAD_ETAG)
 	{
@@ -40,7 +39,7 @@ check_error(const char *body, size_t size)
 	AepServiceError error;
 
 	memset(&error, 'x', sizeof(error));
-	aep_reply_error(body, size, MAX_SIZE, &secrets, &error);
+	aep_reply_error(body, size, &secrets, &error);
 	require(is_line(error.code, sizeof(error.code)));
 	require(is_line(error.raw_code, sizeof(error.raw_code)));
 	require(is_line(error.message, sizeof(error.message)));

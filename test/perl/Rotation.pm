@@ -31,7 +31,7 @@ use Test::More;
 use Told;
 
 our @EXPORT =
-  qw(open_sessions close_sessions managed fail_probe rotation can_log_in told_works state again begin_until wait_for_lock);
+  qw(open_sessions close_sessions managed fail_trial rotation can_log_in told_works state again begin_until wait_for_lock);
 
 my ($node, $fake, $first, $second);
 
@@ -120,13 +120,13 @@ sub managed
 	return { role => $role, id => $id, name => $name, server => $server, etag => $etag };
 }
 
-=item fail_probe(role, fault)
+=item fail_trial(role, fault)
 
 From now on each connection that tries one of its logins has that fault; or none.
 
 =cut
 
-sub fail_probe
+sub fail_trial
 {
 	my ($of, $fault) = @_;
 	my $name = $fault ? "fault:$fault $of->{role}" : $of->{role};

@@ -3,6 +3,7 @@
  *		Tests of answer.c, and that cJSON takes what passes it just if it is JSON.
  *		Whether PostgreSQL does too is for t/041_answers.pl to see.
  */
+#include <setjmp.h>
 #include <stdlib.h>
 
 #include <cjson/cJSON.h>
@@ -110,7 +111,7 @@ test_check(void)
 	{
 		AepText text = {NULL, 0};
 		AepAnswerStatus status = aep_answer_check(guarded_copy(bodies[i].body, bodies[i].len),
-												  bodies[i].len, MAX_SIZE, &text);
+												  bodies[i].len, MAX_SIZE, NULL, &text);
 		const char *expected = bodies[i].text != NULL ? bodies[i].text : bodies[i].body;
 		size_t len = bodies[i].text != NULL ? strlen(expected) : bodies[i].len;
 
@@ -120,7 +121,7 @@ test_check(void)
 		else
 			ok(text.data == NULL, "no text");
 	}
-	ok(aep_answer_check(NULL, 0, MAX_SIZE, NULL) == AEP_ANSWER_EMPTY, "a body that is NULL");
+	ok(aep_answer_check(NULL, 0, MAX_SIZE, NULL, NULL) == AEP_ANSWER_EMPTY, "a body that is NULL");
 }
 
 /* Does cJSON take what the gate lets through? */
@@ -132,7 +133,7 @@ is_read(const char *body, size_t len)
 	cJSON *tree;
 	bool result;
 
-	if (aep_answer_check(body, len, MAX_SIZE, &text) != AEP_ANSWER_OK)
+	if (aep_answer_check(body, len, MAX_SIZE, NULL, &text) != AEP_ANSWER_OK)
 		return false;
 	tree = cJSON_ParseWithLengthOpts(text.data, text.len, &end, false);
 	result = tree != NULL && end == text.data + text.len;
@@ -253,9 +254,11 @@ test_limits(void)
 		{"levels of objects", "", "{\"a\":", 1000, "}", MAX_SIZE, AEP_ANSWER_NOT_JSON},
 		/* 8 * 64 MB */
 		{"elements", "[0", ",0", 4194302, "]", MAX_SIZE, AEP_ANSWER_TOO_MANY},
-		{"members", "{\"a\":0", ",\"a\":0", 1398099, "}", MAX_SIZE, AEP_ANSWER_TOO_MANY},
+		{"objects of one", "[0", ",{\"a\":0}", 524287, "]", MAX_SIZE, AEP_ANSWER_TOO_MANY},
 		{"empty lists", "[0", ",[]", 1398100, "]", MAX_SIZE, AEP_ANSWER_TOO_MANY},
 		{"empty objects", "[0", ",{}", 699050, "]", MAX_SIZE, AEP_ANSWER_TOO_MANY},
+		{"members", "{\"a\":0", ",\"a\":0", 499999, "}", MAX_SIZE, AEP_ANSWER_UNWIELDY},
+		{"characters", "[\"", "x", 67108864, "\"]", MAX_SIZE, AEP_ANSWER_UNWIELDY},
 		/* 16 MB */
 		{"elements at least", "[0", ",0", 131070, "]", 1024, AEP_ANSWER_TOO_MANY},
 		{"elements of 2 MB", "[0", ",0", 131070, "]", 2097152, AEP_ANSWER_TOO_MANY},
@@ -270,7 +273,7 @@ test_limits(void)
 			char *body = repeat(limits[i].begin, limits[i].text, count, limits[i].end);
 			AepText text;
 			AepAnswerStatus status =
-				aep_answer_check(body, strlen(body), limits[i].max_size, &text);
+				aep_answer_check(body, strlen(body), limits[i].max_size, NULL, &text);
 
 			ok(status == (more == 0 ? AEP_ANSWER_OK : limits[i].beyond), "%zu %s: %s", count,
 			   limits[i].name, aep_answer_status_text(status));
@@ -279,18 +282,70 @@ test_limits(void)
 	}
 }
 
+static int rests;
+static jmp_buf out;
+
+static void
+rest(void)
+{
+	rests++;
+}
+
+static void
+leave(void)
+{
+	longjmp(out, 1);
+}
+
+static bool
+is_left(const char *body)
+{
+	AepText text;
+
+	if (setjmp(out) != 0)
+		return true;
+	(void) aep_answer_check(body, strlen(body), MAX_SIZE, leave, &text);
+	return false;
+}
+
+/* However long a body is, the caller gets a word in, and may want no more. */
+static void
+test_rests(void)
+{
+	static const struct
+	{
+		const char *begin;
+		const char *text;
+	} bodies[] = {{"[", "0,"}, {"[", "\"\\u00e9\","}, {"\"", "\\n"}, {"\"", "\xc3\xa9"}};
+
+	for (size_t i = 0; i < lengthof(bodies); i++)
+	{
+		char *body =
+			repeat(bodies[i].begin, bodies[i].text, 10 * 1024 * 1024 / strlen(bodies[i].text), "");
+		AepText text;
+
+		rests = 0;
+		(void) aep_answer_check(body, strlen(body), MAX_SIZE, rest, &text);
+		ok(rests >= 40 && rests <= 42, "%d rests in 10 MB", rests);
+		ok(is_left(body), "it can be left");
+		free(body);
+	}
+}
+
 static void
 test_exponents(void)
 {
 	AepText text;
 
-	ok(aep_answer_check(BODY("[1e10000]"), MAX_SIZE, &text) == AEP_ANSWER_OK, "an exponent");
-	ok(aep_answer_check(BODY("[1e-10000]"), MAX_SIZE, &text) == AEP_ANSWER_OK, "a negative one");
-	ok(aep_answer_check(BODY("[1e10001]"), MAX_SIZE, &text) == AEP_ANSWER_NOT_JSON, "too large");
-	ok(aep_answer_check(BODY("[1e99999999999999999999999]"), MAX_SIZE, &text) ==
+	ok(aep_answer_check(BODY("[1e10000]"), MAX_SIZE, NULL, &text) == AEP_ANSWER_OK, "an exponent");
+	ok(aep_answer_check(BODY("[1e-10000]"), MAX_SIZE, NULL, &text) == AEP_ANSWER_OK,
+	   "a negative one");
+	ok(aep_answer_check(BODY("[1e10001]"), MAX_SIZE, NULL, &text) == AEP_ANSWER_NOT_JSON,
+	   "too large");
+	ok(aep_answer_check(BODY("[1e99999999999999999999999]"), MAX_SIZE, NULL, &text) ==
 		   AEP_ANSWER_NOT_JSON,
 	   "far too large");
-	ok(aep_answer_check(BODY("[\"1e10001\"]"), MAX_SIZE, &text) == AEP_ANSWER_OK,
+	ok(aep_answer_check(BODY("[\"1e10001\"]"), MAX_SIZE, NULL, &text) == AEP_ANSWER_OK,
 	   "one that is text");
 }
 
@@ -374,6 +429,7 @@ main(void)
 	test_check();
 	test_cjson();
 	test_limits();
+	test_rests();
 	test_exponents();
 	test_nesting();
 	test_may_be_json();

@@ -1,6 +1,8 @@
 -- The row belongs to another database, or another cluster: this one is a copy, or came out of a
 -- restore or pg_upgrade.  Whether it may rotate the credentials of the original's connection is for
 -- somebody to say.
+--
+-- needs: pg_catalog.pg_control_system()
 
 SELECT CASE
         WHEN :'bound_system' IN ('', '0')

@@ -6,9 +6,8 @@
 SELECT format('the address was %s, port %s, and is %s, port %s now', :'bound_host', :'bound_port',
         :'host_now', :'port_now') AS finding,
     format('CALL aep.adopt_ingest_role(%L); then CALL aep.rotate_credentials(...)', :'role') AS remedy
-FROM pg_control_system() AS c, pg_database AS d
+FROM pg_database AS d
 WHERE d.datname = current_database()
-    -- of a copy that is said already
-    AND :'bound_system' = c.system_identifier::text AND :'bound_database' = d.oid::text
+    AND :'bound_database' = d.oid::text -- else it is a copy, which is said already
     AND :'bound_host' <> '' AND :'host_now' <> ''
     AND (lower(:'bound_host') <> lower(:'host_now') OR :'bound_port' <> :'port_now');

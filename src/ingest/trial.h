@@ -1,5 +1,5 @@
 /*
- * ingest/probe.h
+ * ingest/trial.h
  *		A connection beside the real one, which proves that Experience Platform
  *		gets in here with a new login before the real one is told of it.
  *
@@ -7,33 +7,33 @@
  * connect with it, then to this database: not to the original that this one may
  * be a copy of, nor to whatever else the address leads to.
  */
-#ifndef AEP_PROBE_H
-#define AEP_PROBE_H
+#ifndef AEP_TRIAL_H
+#define AEP_TRIAL_H
 
 #include "database/server.h"
 #include "ingest/role.h"
 #include "ingest/state.h"
 #include "platform/error.h"
 
-/* A name that no other connection has, palloc'd; for probe_name, before it is made. */
-extern const char *aep_probe_name(const AepIngestState *state);
+/* A name that no other connection has, palloc'd; for trial_name, before it is made. */
+extern const char *aep_trial_name(const AepIngestState *state);
 
 /*
- * Makes the connection called probe_name, with the pending login and all else as
- * the real one has it, and sets probe_id.  False: *error says why there is none,
+ * Makes the connection called trial_name, with the pending login and all else as
+ * the real one has it, and sets trial_id.  False: *error says why there is none,
  * or perhaps none.
  */
-extern bool aep_probe_create(const AepServer *server, AepIngestState *state,
+extern bool aep_trial_create(const AepServer *server, AepIngestState *state,
 							 const AepPassword *password, AepError *error);
 
 /*
- * Has it deleted, if there is one, and forgets it: probe_name and probe_id are
+ * Has it deleted, if there is one, and forgets it: trial_name and trial_id are
  * NULL.  One whose creation has an unknown outcome is looked for by its name; a
  * WARNING tells of one that is not there (yet).  Raises what goes wrong.
  */
-extern void aep_probe_delete(const AepServer *server, AepIngestState *state);
+extern void aep_trial_delete(const AepServer *server, AepIngestState *state);
 
 /* The same, but what goes wrong is left to the next call: then both stay. */
-extern void aep_probe_try_delete(const AepServer *server, AepIngestState *state);
+extern void aep_trial_try_delete(const AepServer *server, AepIngestState *state);
 
-#endif /* AEP_PROBE_H */
+#endif /* AEP_TRIAL_H */

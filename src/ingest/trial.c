@@ -1,12 +1,12 @@
 /*
- * ingest/probe.c
+ * ingest/trial.c
  *		A connection beside the real one, to try a login.
  */
 #include "postgres.h"
 
 #include "mb/pg_wchar.h"
 
-#include "ingest/probe.h"
+#include "ingest/trial.h"
 #include "platform/document.h"
 #include "platform/flow_service.h"
 #include "platform/pages.h"
@@ -15,7 +15,7 @@
 #define MAX_NAME_SHOWN 150
 
 const char *
-aep_probe_name(const AepIngestState *state)
+aep_trial_name(const AepIngestState *state)
 {
 	const char *name = state->connection_name;
 	uint64 random;
@@ -28,11 +28,11 @@ aep_probe_name(const AepIngestState *state)
 }
 
 bool
-aep_probe_create(const AepServer *server, AepIngestState *state, const AepPassword *password,
+aep_trial_create(const AepServer *server, AepIngestState *state, const AepPassword *password,
 				 AepError *error)
 {
 	const AepBaseConnection connection = {
-		.name = state->probe_name,
+		.name = state->trial_name,
 		.description = "Made by aep.rotate_credentials() to try a login, and deleted afterwards.",
 		.auth_type = state->auth_type,
 		.ssl_mode = state->ssl_mode,
@@ -50,7 +50,7 @@ aep_probe_create(const AepServer *server, AepIngestState *state, const AepPasswo
 	aep_call_wait(call);
 	if (!aep_flow_create_finish(call, &created, error))
 		return false;
-	state->probe_id = pstrdup(created.id);
+	state->trial_id = pstrdup(created.id);
 	aep_call_end(call);
 	return true;
 }
@@ -61,14 +61,14 @@ find_by_name(const AepServer *server, AepIngestState *state)
 {
 	Jsonb *entity;
 
-	if (state->probe_name == NULL || state->probe_id != NULL)
+	if (state->trial_name == NULL || state->trial_id != NULL)
 		return;
-	entity = aep_flow_find_by_name(server, state->probe_name);
+	entity = aep_flow_find_by_name(server, state->trial_name);
 	if (entity != NULL)
-		state->probe_id = aep_document_id(&entity->root);
+		state->trial_id = aep_document_id(&entity->root);
 	else
 		ereport(WARNING,
-				(errmsg("base connection \"%s\" is not in Experience Platform", state->probe_name),
+				(errmsg("base connection \"%s\" is not in Experience Platform", state->trial_name),
 				 errdetail("Whether it was made is unknown, since its answer was lost."),
 				 errhint("If it turns up later, delete it: its login works no more.")));
 }
@@ -78,16 +78,16 @@ delete_found(const AepServer *server, AepIngestState *state, AepError *error)
 {
 	bool was_missing;
 
-	if (state->probe_id != NULL &&
-		!aep_flow_try_delete(server, state->probe_id, &was_missing, error) && !was_missing)
+	if (state->trial_id != NULL &&
+		!aep_flow_try_delete(server, state->trial_id, &was_missing, error) && !was_missing)
 		return false;
-	state->probe_name = NULL;
-	state->probe_id = NULL;
+	state->trial_name = NULL;
+	state->trial_id = NULL;
 	return true;
 }
 
 void
-aep_probe_delete(const AepServer *server, AepIngestState *state)
+aep_trial_delete(const AepServer *server, AepIngestState *state)
 {
 	AepError error;
 
@@ -97,7 +97,7 @@ aep_probe_delete(const AepServer *server, AepIngestState *state)
 }
 
 void
-aep_probe_try_delete(const AepServer *server, AepIngestState *state)
+aep_trial_try_delete(const AepServer *server, AepIngestState *state)
 {
 	AepError ignored;
 
