@@ -17,6 +17,7 @@ import threading
 import time
 import traceback
 import urllib.parse
+import zlib
 
 PROGRAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'flow_service.py')
 CONNECTIONS = '/data/foundation/flowservice/connections'
@@ -26,6 +27,7 @@ HEADERS = {
 SPEC = {'id': '74a1c565-4e59-48d7-9d67-7c03b8a13137', 'version': '1.0'}
 PARAMS = {'server': 'h', 'port': '5432', 'database': 'd', 'username': 'u', 'password': 'p'}
 BROKEN = (OSError, http.client.HTTPException)
+UNASKED_ID = '99999999-9999-4999-8999-999999999999'
 
 
 class Results:
@@ -400,6 +402,15 @@ def test_answer_faults(fake, results):
     results.equal('gzip', len(gzip.decompress(data)), 50000)
     results.check('noetag', list(fake.create('fault:noetag=1')[1]) == ['id'])
     results.equal('bigheader', len(fake.create('fault:bigheader=9000')[2]['X-Big']), 9000)
+    results.equal('heads', fake.create('fault:heads=X-A%3A%20b%0AX-C%3A%20d')[2]['X-C'], 'd')
+    answer = fake.create('fault:processed=1')
+    results.check('Location', answer[2]['Location'].endswith('/' + answer[1]['id']))
+    results.equal('no Location', fake.create('fault:noid=1')[2]['Location'], None)
+    results.equal('another Location', fake.create('fault:location=%2Fx')[2]['Location'], '/x')
+    packed = fake.create('fault:layers=2')[1]
+    for _ in range(2):
+        packed = zlib.decompressobj(31).decompress(packed, 100000)
+    results.equal('layers', packed, b'')
 
 
 def test_transport_faults(fake, results):
@@ -424,6 +435,11 @@ def test_transport_faults(fake, results):
     except BROKEN:
         died = True
     results.check('die_kept', died)
+    for how in ('next', 'later'):  # of the others http.client loses the second
+        client.close()
+        answers = [fake.create(name, client)[1]['id'] for name in ('fault:unasked=' + how, 'next')]
+        results.check('unasked=' + how, answers[0] != UNASKED_ID == answers[1])
+    client.close()
     fake.create('fault:close_after=0.1', client)
     results.equal('close_after', client.sock.recv(1), b'')
     client = fake.open(timeout=0.3)

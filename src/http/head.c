@@ -58,7 +58,7 @@ aep_head_line(AepHead *head, const char *line, size_t len)
 	head->size += Max(len, LEAST_SIZE);
 	head->ended = len > 0 && (line[0] == '\r' || line[0] == '\n');
 	if (head->size > MAX_SIZE)
-		return "has headers of more than 256 kB";
+		return "has more than 1024 lines of headers, or 256 kB";
 
 	while (transfer != NULL && (word = next_word(&transfer, end, &size)) != NULL)
 	{

@@ -1,18 +1,14 @@
 /*
  * http/http.c
- *		Every libcurl call but those of the wait loop.
+ *		Exchanges: their start, their attempts, their end.
  *
- * One multi handle per backend, kept for its life, so that connections, TLS
- * sessions and name look-ups serve later calls.  Each exchange has an easy
- * handle of its own, owned by a memory context's reset callback: any error,
- * here or in the caller, takes it off the multi handle and frees it.
- *
- * libcurl's callbacks must not throw (the jump would cross libcurl's frames):
- * they note what happened, and finish_transfer() looks at the notes.
+ * One multi handle per backend, kept for its life, so that connections and name
+ * look-ups serve later calls.  Each exchange has an easy handle of its own,
+ * owned by a memory context's reset callback: any error, here or in the caller,
+ * takes it off the multi handle and frees it.
  */
 #include "postgres.h"
 
-#include <netdb.h>
 #include <string.h>
 
 #include <curl/curl.h>
@@ -23,11 +19,10 @@
 #include "utils/memutils.h"
 
 #include "compat.h"
-#include "http/head.h"
 #include "http/http.h"
 #include "http/retry.h"
 #include "http/setup.h"
-#include "http/tls.h"
+#include "http/transfer.h"
 #include "http/wait.h"
 
 /*
@@ -36,26 +31,6 @@
  * closed because many end at once.
  */
 #define MAX_IN_FLIGHT 256L
-
-/* libcurl's part of an exchange. */
-typedef struct AepHttpTransfer
-{
-	AepHttpExchange exchange; /* first: the caller's pointer */
-	MemoryContext context;
-	MemoryContextCallback release;
-	dlist_node node; /* in "transfers" */
-	CURL *easy;		 /* NULL: given back */
-	struct curl_slist *headers;
-	AepHttpRequest request; /* without headers and URL: libcurl has those */
-	AepRoute route;
-	int64 resume_at; /* aep_http_now() time; -1: not pausing */
-	AepHead head;
-	const void *connection; /* that it went out on, for aep_tls_flooded() */
-	bool too_large;
-	bool no_memory;
-	bool unclean; /* the connection was: it did not leave */
-	char error[CURL_ERROR_SIZE];
-} AepHttpTransfer;
 
 static CURLM *multi = NULL;
 
@@ -234,133 +209,6 @@ ensure_multi(void)
 	multi = fresh;
 }
 
-/* CURLOPT_WRITEFUNCTION; sees the body unpacked */
-static size_t
-body_arrived(char *data, size_t size, size_t nmemb, void *arg)
-{
-	AepHttpTransfer *transfer = arg;
-	AepBuffer *body = &transfer->exchange.body;
-	size_t len = size * nmemb;
-
-	if (len > transfer->exchange.max_size - body->len)
-	{
-		transfer->too_large = true;
-		return 0;
-	}
-	if (len > 0 && !aep_buffer_append(body, data, len))
-	{
-		transfer->no_memory = true;
-		return 0;
-	}
-	return len;
-}
-
-/* The owner may look at any time, also when this exchange is gone. */
-static void
-tell_fate(const AepHttpTransfer *transfer)
-{
-	if (transfer->request.fate != NULL)
-		*transfer->request.fate = transfer->exchange.fate;
-}
-
-/* Whether the attempt under way may have reached the service. */
-static bool
-has_left(const AepHttpExchange *exchange)
-{
-	return exchange->fate.last != AEP_FATE_NOTHING;
-}
-
-/* CURLOPT_HEADERFUNCTION; sees trailers as well, and what a proxy says to a CONNECT */
-static size_t
-header_arrived(char *data, size_t size, size_t nmemb, void *arg)
-{
-	AepHttpTransfer *transfer = arg;
-	AepHttpExchange *exchange = &transfer->exchange;
-	size_t len = size * nmemb;
-
-	exchange->refusal = aep_head_line(&transfer->head, data, len);
-	/* libcurl would read its body, however long, within one call */
-	if (!has_left(exchange) && aep_head_asks_for_login(data, len))
-		exchange->refusal = "asks for a login, with HTTP status 407";
-	return exchange->refusal == NULL ? len : 0;
-}
-
-/*
- * Whether nothing has come in on a connection that could be taken for the answer
- * to the request about to go out.  What stands in the way of that knowledge
- * counts as something.
- */
-static bool
-is_clean(const AepHttpTransfer *transfer, int port)
-{
-	AepWaitConnection connection;
-
-	aep_wait_request_begins(port, &connection);
-	if (!connection.known)
-		return transfer->unclean; /* so it was to be a new one */
-	if (!connection.used)
-		return true;
-	if (transfer->route.secure && aep_tls_is_framed(transfer->easy))
-		return !connection.idle || !connection.stirs;
-	return !connection.stirs && (!transfer->route.secure || (!transfer->route.proxy_over_tls &&
-															 aep_tls_is_drained(transfer->easy)));
-}
-
-/*
- * What may come in, in all, for a request: an answer that is as large as it may
- * be and not packed, and as much again for what stands around it.
- */
-static int64
-most_input(const AepHttpTransfer *transfer)
-{
-	return 2 * (int64) transfer->exchange.max_size + 1024 * 1024;
-}
-
-/*
- * CURLOPT_PREREQFUNCTION: connected, TLS done, the request goes out next.
- *
- * libcurl sends a request again by itself when a kept connection dies
- * unanswered, or a stream of HTTP/2 is refused; to create something twice.  It
- * asks here each time, and gets to hear no.
- */
-static int
-request_begins(void *arg, char *ip, char *local_ip, int port, int local_port)
-{
-	AepHttpTransfer *transfer = arg;
-
-	if (has_left(&transfer->exchange) && transfer->request.repeat == AEP_HTTP_REPEAT_UNPROCESSED)
-		return CURL_PREREQFUNC_ABORT;
-	if (!is_clean(transfer, local_port))
-	{
-		transfer->unclean = true;
-		/* one of HTTP/2 would stay, for the next request to meet it */
-		curl_easy_setopt(transfer->easy, CURLOPT_FORBID_REUSE, 1L);
-		return CURL_PREREQFUNC_ABORT;
-	}
-	transfer->connection = aep_tls_allow(transfer->easy, most_input(transfer));
-	aep_fate_leave(&transfer->exchange.fate);
-	tell_fate(transfer);
-	return CURL_PREREQFUNC_OK;
-}
-
-static void
-set_callbacks(AepHttpTransfer *transfer)
-{
-	CURL *easy = transfer->easy;
-
-	AEP_SETOPT(easy, CURLOPT_PRIVATE, transfer);
-	AEP_SETOPT(easy, CURLOPT_ERRORBUFFER, transfer->error);
-	AEP_SETOPT(easy, CURLOPT_WRITEFUNCTION, body_arrived);
-	AEP_SETOPT(easy, CURLOPT_WRITEDATA, transfer);
-	AEP_SETOPT(easy, CURLOPT_HEADERFUNCTION, header_arrived);
-	AEP_SETOPT(easy, CURLOPT_HEADERDATA, transfer);
-	AEP_SETOPT(easy, CURLOPT_PREREQFUNCTION, request_begins);
-	AEP_SETOPT(easy, CURLOPT_PREREQDATA, transfer);
-	AEP_SETOPT(easy, CURLOPT_RESOLVER_START_FUNCTION, aep_wait_resolver_starts);
-	AEP_SETOPT(easy, CURLOPT_OPENSOCKETFUNCTION, aep_wait_open_socket);
-	AEP_SETOPT(easy, CURLOPT_CLOSESOCKETFUNCTION, aep_wait_close_socket);
-}
-
 /* Sends the request, for the first time or again, within the time left. */
 static void
 start_attempt(AepHttpTransfer *transfer)
@@ -377,7 +225,7 @@ start_attempt(AepHttpTransfer *transfer)
 	transfer->head = (AepHead){0};
 	transfer->connection = NULL;
 	aep_fate_begin(&transfer->exchange.fate);
-	tell_fate(transfer);
+	aep_transfer_tell_fate(transfer);
 	transfer->error[0] = '\0';
 	code = aep_wait_add(multi, transfer->easy);
 	if (code != CURLM_OK)
@@ -419,119 +267,11 @@ aep_http_start(const AepHttpRequest *request)
 
 	transfer->easy = take_handle();
 	dlist_push_tail(&transfers, &transfer->node);
-	set_callbacks(transfer);
+	aep_transfer_set_callbacks(transfer);
 	aep_setup(transfer->easy, request, &transfer->headers, &transfer->route);
 	start_attempt(transfer);
 	MemoryContextSwitchTo(caller);
 	return &transfer->exchange;
-}
-
-/*
- * A failure to connect that may pass: refused, unreachable, timed out, reset
- * during the TLS handshake, a name server that does not answer.  Never a name
- * that does not exist or a certificate that is not to be trusted.
- */
-static bool
-may_pass(CURLcode code, const char *reason)
-{
-	switch (code)
-	{
-		case CURLE_COULDNT_CONNECT:
-		case CURLE_OPERATION_TIMEDOUT:
-			return true;
-		case CURLE_COULDNT_RESOLVE_HOST:
-			/* only newer versions of libcurl give the resolver's reason */
-			return strstr(reason, gai_strerror(EAI_AGAIN)) != NULL;
-		case CURLE_SSL_CONNECT_ERROR:
-			/* what OpenSSL itself objects to begins with "error:" */
-			return strstr(reason, "error:") == NULL;
-		default:
-			return false;
-	}
-}
-
-/*
- * What libcurl did not take of an answer, as a refusal of ours; NULL: it was
- * something else.
- */
-static const char *
-refusal_of_libcurl(const AepHttpTransfer *transfer, CURLcode code)
-{
-	if (!has_left(&transfer->exchange))
-		return NULL;
-	if (code == CURLE_BAD_CONTENT_ENCODING)
-		return "is packed in a way that cannot be unpacked";
-	/* before 8.6 it calls that out of memory */
-	if (code == AEP_CODE_TOO_LARGE && !transfer->head.ended)
-		return "has more headers than libcurl takes, or longer ones";
-	return NULL;
-}
-
-/* What was in the way of an attempt that did not get as far as to be sent. */
-static AepHttpObstacle
-find_obstacle(const AepHttpTransfer *transfer, CURLcode code)
-{
-	bool proxied = transfer->request.limits->proxy != NULL && transfer->route.secure;
-	long answer_of_proxy = 0;
-
-	curl_easy_getinfo(transfer->easy, CURLINFO_HTTP_CONNECTCODE, &answer_of_proxy);
-	if (answer_of_proxy != 0 && answer_of_proxy / 100 != 2)
-		return AEP_HTTP_NO_PROXY;
-	switch (code)
-	{
-		case CURLE_COULDNT_RESOLVE_HOST:
-			return AEP_HTTP_NO_NAME;
-		case CURLE_COULDNT_RESOLVE_PROXY:
-		case CURLE_PROXY:
-			return AEP_HTTP_NO_PROXY;
-		case CURLE_COULDNT_CONNECT:
-			return proxied ? AEP_HTTP_NO_PROXY : AEP_HTTP_NO_OBSTACLE;
-		case CURLE_PEER_FAILED_VERIFICATION:
-			return AEP_HTTP_BAD_CERTIFICATE;
-		case CURLE_SSL_CACERT_BADFILE:
-			return AEP_HTTP_BAD_CA_FILE;
-		default:
-			return AEP_HTTP_NO_OBSTACLE;
-	}
-}
-
-/* Notes how an attempt ended. */
-static void
-finish_attempt(AepHttpTransfer *transfer, CURLcode code)
-{
-	AepHttpExchange *exchange = &transfer->exchange;
-	long status = 0;
-	curl_off_t retry_after = 0;
-
-	curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
-	curl_easy_getinfo(transfer->easy, CURLINFO_RETRY_AFTER, &retry_after);
-	exchange->status = (int) status;
-	exchange->retry_after = Max(retry_after, 0);
-	exchange->reason = transfer->error[0] != '\0' ? transfer->error : curl_easy_strerror(code);
-	exchange->transient = false;
-	if (exchange->refusal == NULL)
-		exchange->refusal = refusal_of_libcurl(transfer, code);
-
-	if (code == CURLE_OK)
-	{
-		exchange->outcome = AEP_HTTP_COMPLETE;
-		aep_fate_answer(&exchange->fate, exchange->status);
-		tell_fate(transfer);
-	}
-	else if (transfer->too_large || aep_tls_flooded(transfer->connection))
-		exchange->outcome = AEP_HTTP_TOO_LARGE;
-	else if (exchange->refusal != NULL && has_left(exchange))
-		exchange->outcome = AEP_HTTP_REFUSED;
-	else if (transfer->no_memory || code == CURLE_OUT_OF_MEMORY)
-		exchange->outcome = AEP_HTTP_OUT_OF_MEMORY;
-	else if (has_left(exchange))
-		exchange->outcome = AEP_HTTP_BROKEN;
-	else
-	{
-		exchange->outcome = AEP_HTTP_NOT_CONNECTED;
-		exchange->obstacle = find_obstacle(transfer, code);
-		exchange->transient = may_pass(code, exchange->reason);
-	}
 }
 
 /* Puts a failed exchange to sleep until its next attempt, if it gets one. */
@@ -591,7 +331,7 @@ collect_finished(void)
 			continue;
 		}
 		transfer->unclean = false;
-		finish_attempt(transfer, code);
+		aep_transfer_finish(transfer, code);
 		pause_transfer(transfer);
 		ended |= transfer->exchange.outcome != AEP_HTTP_PENDING;
 	}
